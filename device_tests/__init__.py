@@ -1,0 +1,1 @@
+"""Parity: the same cases on many devices, and a verdict that gates a release."""

@@ -1,0 +1,1 @@
+"""The Python reference SDK: what ships to a device."""

@@ -1,0 +1,1 @@
+"""What a feature is: definitions, events, and one evaluator for each place it runs."""

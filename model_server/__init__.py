@@ -1,0 +1,1 @@
+"""The manifest server: signed releases over an object store."""
