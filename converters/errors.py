@@ -3,3 +3,19 @@
 
 class ConverterError(Exception):
     """Root of every error of this package."""
+
+
+class SourceError(ConverterError):
+    """The trained source is malformed or is fed with malformed rows. Fix the source or the input."""
+
+
+class UnsupportedError(ConverterError):
+    """The request names something unknown, or a pair of target and recipe that cannot be. Ask for another."""
+
+
+class ConversionError(ConverterError):
+    """A foreign converter failed or made something that phones cannot run. Change the source."""
+
+
+class GateError(ConverterError):
+    """A converted artifact is not good enough to ship. The message gives output, figure and limit."""
