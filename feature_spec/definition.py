@@ -1,0 +1,192 @@
+"""What a feature is: a name, a range, what to say when nothing is known, and one expression."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Final
+
+from feature_spec.canonical import fingerprint
+from feature_spec.errors import DefinitionError
+from feature_spec.expression import SCALAR, Expression, maximum, minimum, where
+from feature_spec.program import Program, flatten
+from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, WINDOW_DAYS
+
+FORMAT_VERSION: Final = 1
+"""Version of the JSON document of a feature spec."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_LAYOUT: Final[dict[str, Any]] = {
+    "window_days": WINDOW_DAYS,
+    "event_types": list(EVENT_TYPES),
+    "channels": list(CHANNELS),
+    "context": list(CONTEXT),
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature: always a finite number within [low, high], whatever is known of the user.
+
+    Attributes:
+        name: lower-case words joined by underscores.
+        version: grows when the meaning changes; a released definition is never changed in place.
+        unit: what the number counts, for example ``days``.
+        low: smallest value; results are clipped to it.
+        high: largest value.
+        missing: the value where ``known`` is 0, within [low, high].
+        meaning: one sentence for people: what it says and why it is computed so.
+        source: where the feature comes from.
+        expression: the formula, a scalar.
+        known: a scalar, 0 where the inputs of the formula are unknown; None where they never are.
+
+    Raises:
+        DefinitionError: something is out of range or of the wrong kind.
+    """
+
+    name: str
+    version: int
+    unit: str
+    low: float
+    high: float
+    missing: float
+    meaning: str
+    source: str
+    expression: Expression
+    known: Expression | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise DefinitionError(
+                f"the feature name {self.name!r} is not lower_case_words of at most 63 characters"
+            )
+        if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
+            raise DefinitionError(
+                f"feature {self.name}: the version is a positive integer, not {self.version!r}"
+            )
+        for key in ("unit", "meaning", "source"):
+            text = getattr(self, key)
+            if not isinstance(text, str) or not text:
+                raise DefinitionError(f"feature {self.name}: {key} is empty; say it in words")
+        for key in ("low", "high", "missing"):
+            number = getattr(self, key)
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+                raise DefinitionError(f"feature {self.name}: {key} is {number!r}; give a finite number")
+            object.__setattr__(self, key, float(number))
+        if not self.low <= self.missing <= self.high or self.low >= self.high:
+            raise DefinitionError(f"feature {self.name}: need low <= missing <= high and low < high")
+        for key in ("expression", "known"):
+            tree = getattr(self, key)
+            if tree is not None and tree.kind != SCALAR:
+                raise DefinitionError(
+                    f"feature {self.name}: {key} is one number a day; reduce it to one number"
+                )
+
+    @property
+    def formula(self) -> str:
+        """The expression in readable form, without the clipping and the missing value."""
+        return str(self.expression)
+
+    @cached_property
+    def guarded(self) -> Expression:
+        """The whole feature as one expression: missing where unknown, clipped to its range."""
+        clipped = maximum(minimum(self.expression, self.high), self.low)
+        return clipped if self.known is None else where(self.known, clipped, self.missing)
+
+    def to_json(self) -> dict[str, Any]:
+        """The definition as JSON; ``from_json`` reads it back."""
+        document = {item.name: getattr(self, item.name) for item in fields(self)}
+        document["expression"] = self.expression.to_json()
+        document["known"] = None if self.known is None else self.known.to_json()
+        return document
+
+    @classmethod
+    def from_json(cls, data: Any) -> Feature:
+        """Read one definition.
+
+        Raises:
+            DefinitionError: missing or unknown keys, or a definition that does not hold.
+        """
+        document = _object(data, [item.name for item in fields(cls)], "a feature")
+        document["expression"] = Expression.from_json(document["expression"])
+        if document["known"] is not None:
+            document["known"] = Expression.from_json(document["known"])
+        return cls(**document)
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """Features in the order in which a model takes them.
+
+    Raises:
+        DefinitionError: no feature, or one name twice.
+    """
+
+    features: tuple[Feature, ...]
+
+    def __post_init__(self) -> None:
+        if not self.features:
+            raise DefinitionError("a feature spec needs at least one feature")
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            raise DefinitionError(f"the feature {repeated[0]} is defined twice; remove one of them")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def program(self) -> Program:
+        """All features, guarded and flattened: what the evaluators run."""
+        return flatten(feature.guarded for feature in self.features)
+
+    def __getitem__(self, name: str) -> Feature:
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise DefinitionError(f"unknown feature '{name}'; the features are {', '.join(self.names)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that goes into a bundle as ``feature_spec.json``."""
+        return {
+            "version": FORMAT_VERSION,
+            "input": _LAYOUT,
+            "features": [feature.to_json() for feature in self.features],
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> FeatureSpec:
+        """Read a document that ``to_json`` wrote.
+
+        Raises:
+            DefinitionError: another version, another day input, missing or unknown keys, or a bad feature.
+        """
+        document = _object(data, ["version", "input", "features"], "a feature spec")
+        if document["version"] != FORMAT_VERSION or isinstance(document["version"], bool):
+            raise DefinitionError(
+                f"feature spec version {document['version']!r:.40}: this reader knows version {FORMAT_VERSION}"
+            )
+        if document["input"] != _LAYOUT:
+            raise DefinitionError("the feature spec is for another day input than version 1 of the protocol")
+        if not isinstance(document["features"], list):
+            raise DefinitionError("the feature spec's 'features' is not a list")
+        return cls(tuple(Feature.from_json(item) for item in document["features"]))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON of ``to_json``: two specs compute the same iff these are equal."""
+        return fingerprint(self.to_json())
+
+
+def _object(data: Any, keys: list[str], what: str) -> dict[str, Any]:
+    if not isinstance(data, Mapping):
+        raise DefinitionError(f"{what} is an object with {', '.join(keys)}, not {type(data).__name__}")
+    unknown = sorted(str(key) for key in data if key not in keys)
+    missing = [key for key in keys if key not in data]
+    if unknown or missing:
+        problem = f"unknown key '{unknown[0]}'" if unknown else f"missing key '{missing[0]}'"
+        raise DefinitionError(f"{what} has the {problem}; its keys are {', '.join(keys)}")
+    return dict(data)
