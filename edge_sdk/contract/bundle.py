@@ -1,0 +1,112 @@
+"""The bundle: a ZIP of which every byte is determined by the files in it.
+
+Stored entries sorted by name, fixed timestamps, no extra fields, no comments. A reader therefore needs no
+ZIP library and has nothing to guess: it takes the files at the places that the central directory names and
+refuses whatever is not, byte for byte, what a writer would have made of them.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import Final
+
+from edge_sdk.errors import FormatError
+
+RECORD_NAME: Final = "bundle.json"
+FEATURE_SPEC_NAME: Final = "feature_spec.json"
+GOLDEN_NAME: Final = "golden/cases.json"
+PAYLOADS: Final = {"tflite": "model.tflite", "onnx": "model.onnx", "coreml": "model.mlpackage"}
+"""Payload by target: a file, or for Core ML a folder."""
+
+MAX_FILES = 64
+_LOCAL = struct.Struct("<IHHHHHIIIHH")
+_CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
+_END = struct.Struct("<IHHHHIIH")
+_VERSION = 20
+_UTF8 = 0x0800
+_DOS_DATE = 0x0021  # 1980-01-01, the first day that ZIP can say
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
+
+
+def check_names(names: list[str]) -> None:
+    """Refuse names that could leave the bundle or collide on some file system.
+
+    Raises:
+        FormatError: an absolute, empty or ``..`` name, a character outside ``A-Za-z0-9._-/``, a duplicate
+            or case twin, a file that is also a folder, or more than 64 files.
+    """
+    if not 1 <= len(names) <= MAX_FILES:
+        raise FormatError(f"a bundle has 1 to {MAX_FILES} files, not {len(names)}")
+    for name in names:
+        if not name or len(name) > 200 or not _NAME_CHARACTERS.issuperset(name):
+            raise FormatError(f"file name {name!r} in the bundle: use up to 200 of A-Z a-z 0-9 . _ - /")
+        if any(part in ("", ".", "..") for part in name.split("/")):
+            raise FormatError(f"file name {name!r} in the bundle is not a plain relative path")
+    folded = {name.lower() for name in names}
+    if len(folded) != len(names):
+        raise FormatError("two file names in the bundle are the same or differ only in case")
+    for name in folded:
+        parents = name.split("/")[:-1]
+        if any("/".join(parents[: depth + 1]) in folded for depth in range(len(parents))):
+            raise FormatError(f"a folder of {name!r} in the bundle is also a file")
+
+
+def write(files: Mapping[str, bytes | memoryview]) -> bytes:
+    """The one ZIP of these files."""
+    names = sorted(files)
+    check_names(names)
+    body: list[bytes | memoryview] = []
+    central: list[bytes] = []
+    offset = 0
+    for name in names:
+        data, encoded = files[name], name.encode("ascii")
+        size, checksum = len(data), zlib.crc32(data)
+        common = (_VERSION, _UTF8, 0, 0, _DOS_DATE, checksum, size, size, len(encoded), 0)
+        local = _LOCAL.pack(0x04034B50, *common) + encoded
+        central.append(_CENTRAL.pack(0x02014B50, _VERSION, *common, 0, 0, 0, 0, offset) + encoded)
+        body += [local, data]
+        offset += len(local) + size
+        if offset >= 2**32:
+            raise FormatError("the bundle would be 4 GiB or more, which this format does not allow")
+    directory = b"".join(central)
+    end = _END.pack(0x06054B50, 0, 0, len(names), len(names), len(directory), offset, 0)
+    return b"".join([*body, directory, end])
+
+
+def read(data: bytes | bytearray | memoryview) -> dict[str, memoryview]:
+    """The files of a bundle, as views of ``data`` in the order of their names.
+
+    Raises:
+        FormatError: the bytes are not exactly what :func:`write` makes of the files in them.
+    """
+    view = memoryview(data)
+    files: dict[str, memoryview] = {}
+    try:
+        *_, count, _size, start, _comment = _END.unpack(view[len(view) - _END.size :])
+        if not 1 <= count <= MAX_FILES:
+            raise FormatError(f"a bundle has 1 to {MAX_FILES} files, not {count}")
+        position = start
+        for _ in range(count):
+            header = _CENTRAL.unpack(view[position : position + _CENTRAL.size])
+            length, name_length, offset = header[9], header[10], header[16]
+            position += _CENTRAL.size
+            name = bytes(view[position : position + name_length]).decode("ascii")
+            position += name_length
+            content = offset + _LOCAL.size + name_length
+            if name in files or content + length > start:
+                raise FormatError("the bundle's directory is inconsistent")
+            files[name] = view[content : content + length]
+    except (struct.error, UnicodeDecodeError) as error:
+        raise FormatError(f"the bundle is not a ZIP of the fixed form: {error}") from error
+    if not _same(view, files):
+        raise FormatError("the bundle is not the canonical ZIP of its files")
+    return files
+
+
+def _same(view: memoryview, files: Mapping[str, memoryview]) -> bool:
+    """Compare with what the writer makes, without keeping a second copy of a large payload alive."""
+    if list(files) != sorted(files) or sum(map(len, files.values())) > len(view):
+        return False
+    return write(files) == view

@@ -1,0 +1,103 @@
+"""Strict JSON documents: one reading only, and checks that name the field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+from edge_sdk.contract.identifiers import MAX_RELEASE
+from edge_sdk.errors import FormatError
+
+T = TypeVar("T")
+
+
+def parse(data: bytes, what: str, *, max_bytes: int) -> dict[str, Any]:
+    """A JSON object from UTF-8 bytes; duplicates, NaN, infinities and over-long input are refused.
+
+    Raises:
+        FormatError: the bytes are not one such object; ``what`` names it in the message.
+    """
+    if len(data) > max_bytes:
+        raise FormatError(f"{what} is {len(data)} bytes long; at most {max_bytes} are allowed")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
+            raise FormatError(f"{what} repeats a field name")
+        return result
+
+    def refuse(token: str) -> NoReturn:
+        raise FormatError(f"{what} contains {token}, which is not JSON")
+
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise FormatError(f"{what} is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{what} is not a JSON object")
+    return value
+
+
+class Fields:
+    """Typed access to the fields of one object; every refusal names the document and the field."""
+
+    def __init__(self, value: object, what: str) -> None:
+        if not isinstance(value, Mapping):
+            raise FormatError(f"{what} is not a JSON object")
+        self._value: Mapping[str, Any] = value
+        self.what = what
+
+    def _get(self, key: str) -> Any:
+        if key not in self._value:
+            raise FormatError(f"{self.what} lacks the field '{key}'")
+        return self._value[key]
+
+    def text(self, key: str) -> str:
+        value = self._get(key)
+        if not isinstance(value, str):
+            raise FormatError(f"{self.what}: '{key}' is not a string")
+        return value
+
+    def integer(self, key: str, low: int = 0, high: int = MAX_RELEASE) -> int:
+        value = self._get(key)
+        if type(value) is not int or not low <= value <= high:
+            raise FormatError(f"{self.what}: '{key}' is not an integer between {low} and {high}")
+        return value
+
+    def number(self, key: str) -> float:
+        value = self._get(key)
+        if type(value) not in (int, float):
+            raise FormatError(f"{self.what}: '{key}' is not a number")
+        return float(value)
+
+    def flag(self, key: str) -> bool:
+        value = self._get(key)
+        if type(value) is not bool:
+            raise FormatError(f"{self.what}: '{key}' is not true or false")
+        return value
+
+    def checked(self, key: str, check: Callable[[object], T]) -> T:
+        """The field through a check such as :func:`identifiers.name`."""
+        try:
+            return check(self._get(key))
+        except FormatError as error:
+            raise FormatError(f"{self.what}: '{key}': {error}") from error
+
+    def array(self, key: str) -> list[Any]:
+        value = self._get(key)
+        if not isinstance(value, list):
+            raise FormatError(f"{self.what}: '{key}' is not a list")
+        return value
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        value = self._get(key)
+        if not isinstance(value, dict):
+            raise FormatError(f"{self.what}: '{key}' is not a JSON object")
+        return value
+
+    def format(self, expected: str) -> None:
+        """Check the format tag; a newer format means that this reader is too old to judge it."""
+        found = self.text("format")
+        if found != expected:
+            raise FormatError(f"{self.what} has the format {found!r}; this reader knows {expected!r}")

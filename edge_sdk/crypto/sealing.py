@@ -1,0 +1,183 @@
+"""Sealing a bundle and opening it again: codec, then encryption by tier."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_sdk.contract import codec, framing
+from edge_sdk.contract.entry import Entry
+from edge_sdk.contract.record import BundleContent, Record, open_plain
+from edge_sdk.crypto import streaming
+from edge_sdk.errors import InputError, VerificationError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+APP_KEY_BYTES = 32
+NONCE_BYTES = 12
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class AppKey:
+    """The key that an app carries to unwrap data keys. It hides models from a glance, not from a debugger."""
+
+    secret: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.secret) != APP_KEY_BYTES:
+            raise InputError(f"an app key has {APP_KEY_BYTES} bytes, not {len(self.secret)}")
+
+    def __repr__(self) -> str:
+        return f"AppKey({self.key_id})"
+
+    @property
+    def key_id(self) -> str:
+        """``app-`` and the first 16 hex digits of SHA-256 of a label and the key; tells keys apart, no more."""
+        return "app-" + hashlib.sha256(b"coach-edge/app-key-id/1\0" + self.secret).hexdigest()[:16]
+
+    @classmethod
+    def from_text(cls, text: str) -> AppKey:
+        """The key from its text form: standard base64 of 32 bytes, white space around it allowed."""
+        try:
+            return cls(base64.b64decode(text.strip(), validate=True))
+        except (binascii.Error, ValueError) as error:
+            raise InputError(
+                "the app key is not base64 text of 32 bytes; make one with 'edge keys init'"
+            ) from error
+
+    def to_text(self) -> str:
+        return base64.b64encode(self.secret).decode("ascii") + "\n"
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A bundle as it is served, its segment list, and its entry (whose channel and release may still change)."""
+
+    served: bytes
+    segments: bytes
+    entry: Entry
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the served bytes."""
+        return hashlib.sha256(self.served).hexdigest()
+
+
+def seal(
+    plain: bytes,
+    *,
+    channel: str,
+    release: int,
+    requires: str,
+    app_key: AppKey | None = None,
+    random: Random = os.urandom,
+) -> Sealed:
+    """Compress, encrypt (where there is an app key) and describe a plain bundle.
+
+    Raises:
+        FormatError: ``plain`` is not a consistent bundle.
+    """
+    content = open_plain(plain)
+    record = content.record
+    chosen, packed = codec.compress(plain)
+    tier, key_id, wrapped, served = "none", "", "", packed
+    if app_key is not None:
+        tier, key_id = "app-key", app_key.key_id
+        bound = _bound(record, key_id)
+        data_key, nonce = random(streaming.DATA_KEY_BYTES), random(NONCE_BYTES)
+        wrapped = base64.b64encode(nonce + _aes_gcm(app_key).encrypt(nonce, data_key, bound)).decode("ascii")
+        served = streaming.encrypt(
+            packed, data_key, bound, random(streaming.SALT_BYTES), random(streaming.PREFIX_BYTES)
+        )
+    segments = framing.segment_list(served)
+    entry = Entry(
+        model=record.model,
+        model_version=record.model_version,
+        channel=channel,
+        release=release,
+        target=record.target,
+        recipe=record.recipe,
+        requires=requires,
+        tier=tier,
+        key_id=key_id,
+        wrapped_key=wrapped,
+        codec=chosen,
+        plain_length=len(plain),
+        plain_sha256=hashlib.sha256(plain).hexdigest(),
+        record_sha256=hashlib.sha256(content.record_bytes).hexdigest(),
+        segments_sha256=hashlib.sha256(segments).hexdigest(),
+        state=record.state,
+    )
+    return Sealed(served, segments, entry)
+
+
+def open_served(
+    served: bytes | memoryview, sha256: str, entry: Entry, app_key: AppKey | None = None
+) -> BundleContent:
+    """Verify and open a served bundle, in memory only.
+
+    1. The served bytes have the signed digest (before any key is touched).
+    2. The tier's key unwraps the data key, bound to this very artifact.
+    3. Every segment's tag is good.
+    4. The codec gives exactly the signed length and digest.
+    5. The bundle is canonical, its record has the signed digest and describes every file.
+    6. The record speaks of the artifact that the entry speaks of.
+
+    Raises:
+        VerificationError: any of these fails; nothing is handed out.
+        InputError: the bundle is sealed and no key was given.
+    """
+    if hashlib.sha256(served).hexdigest() != sha256:
+        raise VerificationError(f"{entry.path}: the bytes are not the signed ones; fetch them again")
+    packed: bytes | memoryview | bytearray = served
+    if entry.tier == "app-key":
+        packed = streaming.decrypt(served, _unwrap(entry, app_key), entry.associated_data)
+    elif entry.tier != "none":
+        raise InputError(
+            f"{entry.path}: tier {entry.tier} needs an enrolled device; this one has no device key"
+        )
+    plain = codec.decompress(entry.codec, packed, entry.plain_length)
+    if hashlib.sha256(plain).hexdigest() != entry.plain_sha256:
+        raise VerificationError(f"{entry.path}: the opened bundle is not the signed one; fetch it again")
+    content = open_plain(plain)
+    if hashlib.sha256(content.record_bytes).hexdigest() != entry.record_sha256:
+        raise VerificationError(f"{entry.path}: the record in the bundle is not the signed one")
+    for field in ("model", "model_version", "target", "recipe", "state"):
+        if getattr(content.record, field) != getattr(entry, field):
+            raise VerificationError(f"{entry.path}: record and entry disagree on {field}")
+    return content
+
+
+def _unwrap(entry: Entry, app_key: AppKey | None) -> bytes:
+    from cryptography.exceptions import InvalidTag
+
+    if app_key is None:
+        raise InputError(f"{entry.path} is sealed with app key {entry.key_id}; pass that key")
+    if app_key.key_id != entry.key_id:
+        raise InputError(
+            f"{entry.path} is sealed with app key {entry.key_id}, and this key is {app_key.key_id}"
+        )
+    try:
+        wrapped = base64.b64decode(entry.wrapped_key, validate=True)
+        return _aes_gcm(app_key).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], entry.associated_data)
+    except (binascii.Error, ValueError, InvalidTag) as error:
+        raise VerificationError(
+            f"{entry.path}: the wrapped data key does not open with this app key"
+        ) from error
+
+
+def _bound(record: Record, key_id: str) -> bytes:
+    return framing.associated_data(record.model, record.model_version, record.target, record.recipe, key_id)
+
+
+def _aes_gcm(app_key: AppKey) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(app_key.secret)
