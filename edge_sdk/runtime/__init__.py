@@ -1,0 +1,55 @@
+"""Running models on the device: bytes in, a thread-safe model out.
+
+Importing this package loads no engine; the one that ``open_model`` is asked for is loaded at that moment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_sdk.runtime.engine import Engine as Engine
+    from edge_sdk.runtime.engine import RunFailed as RunFailed
+    from edge_sdk.runtime.engine import Session as Session
+    from edge_sdk.runtime.engine import Signature as Signature
+    from edge_sdk.runtime.engine import TensorInfo as TensorInfo
+    from edge_sdk.runtime.engines import engine_named as engine_named
+    from edge_sdk.runtime.model import Model as Model
+    from edge_sdk.runtime.opening import open_model as open_model
+    from edge_sdk.runtime.pool import Pool as Pool
+    from edge_sdk.runtime.pool import PoolBusy as PoolBusy
+    from edge_sdk.runtime.pool import PoolClosed as PoolClosed
+    from edge_sdk.runtime.pool import PoolSettings as PoolSettings
+    from edge_sdk.runtime.pool import PoolStats as PoolStats
+
+_HOME = {
+    "Engine": "engine",
+    "Model": "model",
+    "Pool": "pool",
+    "PoolBusy": "pool",
+    "PoolClosed": "pool",
+    "PoolSettings": "pool",
+    "PoolStats": "pool",
+    "RunFailed": "engine",
+    "Session": "engine",
+    "Signature": "engine",
+    "TensorInfo": "engine",
+    "engine_named": "engines",
+    "open_model": "opening",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

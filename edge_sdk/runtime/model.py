@@ -1,0 +1,88 @@
+"""The front of a loaded model: checks what callers pass, once, and lends a session to each call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.runtime.checking import InputCheck
+from edge_sdk.runtime.engine import Array, RunFailed, Session, Signature, TensorInfo
+from edge_sdk.runtime.pool import Pool, PoolStats
+
+
+class Model:
+    """A model that any number of threads may run; nothing is remembered from one run to the next.
+
+    Attributes:
+        inputs, outputs: names, dtypes and shapes.
+        signatures: the named entry points of the file; ``run`` uses the first that fits the main graph.
+        pool: where sessions come from.
+    """
+
+    def __init__(self, pool: Pool[Session], like: Session, *, stateful: bool = False) -> None:
+        self.inputs: tuple[TensorInfo, ...] = like.inputs
+        self.outputs: tuple[TensorInfo, ...] = like.outputs
+        self.signatures: Mapping[str, Signature] = MappingProxyType({s.name: s for s in like.signatures})
+        self.pool = pool
+        self._stateful = stateful
+        self._check = InputCheck(like.inputs, rows=_takes_single_rows(like))
+
+    def run(self, inputs: Mapping[str, Any], *, deadline_ns: int | None = None) -> dict[str, Array]:
+        """Compute the outputs.
+
+        A model made for exactly one row is run row by row when it is given several.
+
+        Args:
+            inputs: an array for each input, of its dtype and shape; what NumPy converts without loss of
+                meaning (lists, float64 for float32) is converted.
+            deadline_ns: how long to wait for a session, on the pool's clock.
+
+        Raises:
+            InputError: a name, dtype, shape or value is wrong.
+            DeadlineExceeded, PoolBusy, PoolClosed: no session to be had.
+            RunFailed: the engine failed.
+        """
+        arrays, rows = self._check(inputs)
+        session = self.pool.acquire(deadline_ns)
+        try:
+            outputs = session.run(arrays) if rows == 1 else self._row_by_row(session, arrays, rows)
+            if self._stateful:
+                session.reset()
+        except BaseException as error:  # also an interrupt: the session is half-way through something
+            self.pool.discard(session)
+            if isinstance(error, Exception):
+                raise RunFailed(f"the engine failed: {' '.join(str(error).split())}") from error
+            raise
+        self.pool.release(session)
+        return outputs
+
+    def _row_by_row(self, session: Session, arrays: Mapping[str, Array], rows: int) -> dict[str, Array]:
+        answers = []
+        for row in range(rows):
+            answers.append(session.run({name: array[row : row + 1] for name, array in arrays.items()}))
+            if self._stateful:
+                session.reset()
+        return {info.name: np.concatenate([answer[info.name] for answer in answers]) for info in self.outputs}
+
+    def stats(self) -> PoolStats:
+        """How the pool of sessions is doing."""
+        return self.pool.stats()
+
+    def close(self) -> None:
+        """Wait for the runs in flight, then give the memory back."""
+        self.pool.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _takes_single_rows(session: Session) -> bool:
+    return all(info.shape[:1] == (1,) for info in (*session.inputs, *session.outputs))
