@@ -1,0 +1,59 @@
+# Everything a fresh machine with Python 3.11+, pip and make needs is done here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+WORKDIR ?= edge-demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast test-full lint format bench lock vectors clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## the virtual environment .venv with everything pinned
+
+$(READY): requirements/bootstrap.txt requirements/all.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements/bootstrap.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/all.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: install ## the main job, end to end, on this machine (about four minutes)
+	$(BIN)/edge demo --workdir $(WORKDIR)
+
+test: install ## everything but the long suites
+	$(PYTEST) -n 2 --dist loadgroup -m "not slow"
+
+test-fast: install ## what needs no training and no conversion (under two minutes)
+	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not convert and not e2e"
+
+test-full: install ## the long suites too; writes docs/reports/test-full.txt
+	@mkdir -p docs/reports
+	$(PYTEST) -n 2 --dist loadgroup | tee docs/reports/test-full.txt
+
+lint: install ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## the published figures, each with its control
+	$(BIN)/edge bench
+
+vectors: install ## write the protocol vectors anew
+	$(BIN)/edge vectors --out docs/protocol/vectors
+
+lock: install ## pin the requirements anew (hashes, no registry address)
+	./scripts/lock $(BIN)/uv
+
+clean: ## remove what this file made
+	rm -rf $(VENV) $(WORKDIR) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
