@@ -25,7 +25,7 @@ def tensorflow() -> ModuleType:
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read by native code at load: there is no call for it
-    with _quiet_stderr():
+    with quiet_stderr():
         module = require("tensorflow", extra="convert")
         module.config.set_visible_devices([], "GPU")
         module.config.list_logical_devices()
@@ -33,7 +33,7 @@ def tensorflow() -> ModuleType:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Send what native code writes to file descriptor 2 nowhere, for the length of the block."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -1,0 +1,7 @@
+"""Trained models as one graph each: what every target converts."""
+
+from converters.sources.ensemble_graph import ensemble_source as ensemble_source
+from converters.sources.source import INPUT as INPUT
+from converters.sources.source import Source as Source
+
+__all__ = ["INPUT", "Source", "ensemble_source"]
