@@ -1,0 +1,73 @@
+"""What a case can run on: a device gives the outputs of one bundle's payload for given inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from device_tests.errors import ParityError
+from edge_sdk.contract.record import BundleContent
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+class Device(Protocol):
+    """One runtime with one model in it."""
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """The model's outputs for one case."""
+
+    def close(self) -> None:
+        """Give the memory back."""
+
+
+class RuntimeDevice:
+    """An engine of the SDK on this machine."""
+
+    def __init__(self, content: BundleContent, engine: str) -> None:
+        from edge_sdk.runtime import open_model
+
+        payload = content.files[content.record.payload]
+        self._model = open_model(payload, engine=engine, max_sessions=1, state=content.record.state)
+
+    def run(self, inputs: Arrays) -> Arrays:
+        return self._model.run(inputs)
+
+    def close(self) -> None:
+        self._model.close()
+
+
+def _coreml(content: BundleContent) -> Device:
+    from device_tests.coreml_device import CoreMLDevice
+
+    return CoreMLDevice(content)
+
+
+_DEVICES: Mapping[str, tuple[str, Callable[[BundleContent], Device]]] = {
+    "litert": ("tflite", lambda content: RuntimeDevice(content, "litert")),
+    "onnxruntime": ("onnx", lambda content: RuntimeDevice(content, "onnxruntime")),
+    "coreml-eval": ("coreml", _coreml),
+}
+"""Name -> the target it runs, and how to make one."""
+
+NAMES = tuple(_DEVICES)
+
+
+def target_of(name: str) -> str:
+    """The target that the named device runs."""
+    return _DEVICES[name][0]
+
+
+def open_device(name: str, content: BundleContent) -> Device:
+    """Load the bundle's payload on a device.
+
+    Raises:
+        ParityError: the device runs another target.
+    """
+    target, make = _DEVICES[name]
+    if content.record.target != target:
+        raise ParityError(f"device {name} runs {target}, not {content.record.target}")
+    return make(content)
