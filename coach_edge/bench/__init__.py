@@ -1,0 +1,1 @@
+"""Figures that the project publishes, each measured beside its control in the same run."""
