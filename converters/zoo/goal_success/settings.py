@@ -34,7 +34,7 @@ class Settings:
     epochs: int = 60
     patience: int = 6
     batch: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     stop_folds: int = 7
     inner_folds: int = 5
     outer_folds: int = 5
