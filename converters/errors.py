@@ -19,3 +19,7 @@ class ConversionError(ConverterError):
 
 class GateError(ConverterError):
     """A converted artifact is not good enough to ship. The message gives output, figure and limit."""
+
+
+class ReleaseError(ConverterError):
+    """What is to be published breaks a rule, or does not verify. Nothing was signed; fix what the message names."""
