@@ -15,3 +15,11 @@ class DefinitionError(FeatureSpecError):
 
 class MissingExtraError(FeatureSpecError):
     """A part of the product was used whose optional dependencies are not installed."""
+
+
+class DayInputError(DataError):
+    """One user's events or context break a rule of the day input; ``reason`` is the code of that rule."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

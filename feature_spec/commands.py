@@ -1,0 +1,173 @@
+"""``edge features``: definitions, batch features and golden vectors; and the options that name data."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from feature_spec.definition import Feature
+from feature_spec.errors import DataError
+from feature_spec.ingest import DataFiles, load
+from feature_spec.numpy_evaluator import evaluate
+from feature_spec.prebuilt import PREBUILT
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_DATA_OPTIONS = (
+    click.option(
+        "--events", type=_FILE, help="Event log: CSV with user_id, timestamp or day, event_type, count."
+    ),
+    click.option(
+        "--labels", type=_FILE, help="Outcomes and what else is known of each user: CSV with user_id."
+    ),
+    click.option(
+        "--assessments", type=_FILE, help="Items that fall due on a day for everybody: CSV with day."
+    ),
+    click.option(
+        "--mapping", help="Mapping file (TOML) for a foreign log, or the name of a shipped one (oulad)."
+    ),
+    click.option(
+        "--cutoff-day",
+        "cutoff_days",
+        type=int,
+        multiple=True,
+        help="Use what happened up to the end of this day of each user (repeatable); default the log's last day.",
+    ),
+    click.option(
+        "--zone", default="UTC", show_default=True, help="IANA time zone in which days are counted."
+    ),
+    click.option("--users", type=_FILE, help="CSV with user_id and zone, for users who live in other zones."),
+)
+
+
+def data_options(command: F) -> F:
+    """Give a command the options that name data.
+
+    The command receives ``data`` (a ``DataFiles``, or None without ``--events``), ``cutoff_days`` (a tuple
+    of integers, empty for the end of the log) and ``zone``.
+    """
+
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        events: Path | None,
+        labels: Path | None,
+        assessments: Path | None,
+        mapping: str | None,
+        users: Path | None,
+        **kwargs: Any,
+    ) -> Any:
+        if events is None and any(other is not None for other in (labels, assessments, mapping, users)):
+            raise click.UsageError("--labels, --assessments, --mapping and --users need --events")
+        data = None if events is None else DataFiles(events, labels, assessments, mapping, users)
+        return command(*args, data=data, **kwargs)
+
+    decorated: Any = wrapped
+    for option in reversed(_DATA_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+@click.group()
+def features() -> None:
+    """Feature definitions, batch features, golden vectors."""
+
+
+@features.command("list")
+def list_features() -> dict[str, Any]:
+    """List the prebuilt features with unit and range."""
+    rows = [
+        {key: getattr(feature, key) for key in ("name", "version", "unit", "low", "high", "missing")}
+        for feature in PREBUILT.features
+    ]
+    return {"features": rows, "fingerprint": PREBUILT.fingerprint()}
+
+
+@features.command("show")
+@click.argument("name", type=click.Choice(PREBUILT.names))
+def show_feature(name: str) -> dict[str, Any]:
+    """Show one definition: formula, range, what is said where nothing is known, and where it comes from."""
+    feature: Feature = PREBUILT[name]
+    document = feature.to_json()
+    return {
+        **{key: value for key, value in document.items() if key not in {"expression", "known"}},
+        "formula": feature.formula,
+        "known_where": "always" if feature.known is None else str(feature.known),
+        "definition": {"expression": document["expression"], "known": document["known"]},
+    }
+
+
+@features.command("compute")
+@data_options
+@click.option("--out", type=_FILE, required=True, help="CSV file to write: user_id and one column a feature.")
+def compute_features(
+    data: DataFiles | None, cutoff_days: tuple[int, ...], zone: str, out: Path
+) -> dict[str, Any]:
+    """Compute the prebuilt features of every user of a log."""
+    if data is None:
+        raise click.UsageError("Missing option '--events'.")
+    if len(cutoff_days) > 1:
+        raise click.UsageError("Give one --cutoff-day: the file has one row a user.")
+    snapshot = load(data, zone).snapshot(cutoff_days[0] if cutoff_days else None)
+    values = evaluate(PREBUILT, snapshot.daily, snapshot.context)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["user_id", *PREBUILT.names])
+    # Nine digits read back to the same float32.
+    writer.writerows(
+        [user, *(f"{x:.9g}" for x in row)] for user, row in zip(snapshot.users, values, strict=True)
+    )
+    write_atomically(out, text.getvalue().encode("utf-8"))
+    return {
+        "out": str(out),
+        "users": len(snapshot.users),
+        "features": PREBUILT.names,
+        "notices": snapshot.notices,
+    }
+
+
+@features.command("vectors")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write the golden vectors of the day input to.",
+)
+def write_vectors(out: Path) -> dict[str, Any]:
+    """Write the golden vectors of the day input, with the feature values that follow from them."""
+    from feature_spec.vectors import vector_files
+
+    files = vector_files()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
+    for name, content in files.items():
+        write_atomically(out / name, content)
+    return {"out": str(out), "files": sorted(files)}
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, all of it or nothing.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
