@@ -1,0 +1,44 @@
+"""What every test shares: which worker it runs on, and what it may need of the machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the heavy tests together, so that models are trained and converted once and not once a worker."""
+    for item in items:
+        for marker in ("e2e", "convert"):
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.xdist_group(marker))
+                break
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """The path of a program that pip does not bring: absent, one clear skip here and a failure in CI."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            message = f"{name} is not installed; scripts/install-system brings it"
+            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def oulad() -> Path:
+    """The folder of the real event log, which is not part of the project."""
+    folder = SHARED_DATA / "oulad"
+    if not folder.is_dir():
+        pytest.skip("the shared OULAD files are not beside this checkout")
+    return folder
