@@ -18,7 +18,8 @@ RECORD_NAME: Final = "bundle.json"
 FEATURE_SPEC_NAME: Final = "feature_spec.json"
 GOLDEN_NAME: Final = "golden/cases.json"
 PAYLOADS: Final = {"tflite": "model.tflite", "onnx": "model.onnx", "coreml": "model.mlpackage"}
-"""Payload by target: a file, or for Core ML a folder."""
+"""Payload by target: a file, or a folder for the targets in :data:`FOLDERS`."""
+FOLDERS: Final = frozenset({"coreml"})
 
 MAX_FILES = 64
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
@@ -55,24 +56,28 @@ def check_names(names: list[str]) -> None:
 
 def write(files: Mapping[str, bytes | memoryview]) -> bytes:
     """The one ZIP of these files."""
+    headers, tail = _frame(files)
+    return b"".join([part for name, header in headers.items() for part in (header, files[name])] + [tail])
+
+
+def _frame(files: Mapping[str, bytes | memoryview]) -> tuple[dict[str, bytes], bytes]:
+    """All bytes of the ZIP but the contents: the local header of each file, in order, and the rest."""
     names = sorted(files)
     check_names(names)
-    body: list[bytes | memoryview] = []
+    headers: dict[str, bytes] = {}
     central: list[bytes] = []
     offset = 0
     for name in names:
-        data, encoded = files[name], name.encode("ascii")
-        size, checksum = len(data), zlib.crc32(data)
-        common = (_VERSION, _UTF8, 0, 0, _DOS_DATE, checksum, size, size, len(encoded), 0)
-        local = _LOCAL.pack(0x04034B50, *common) + encoded
-        central.append(_CENTRAL.pack(0x02014B50, _VERSION, *common, 0, 0, 0, 0, offset) + encoded)
-        body += [local, data]
-        offset += len(local) + size
-        if offset >= 2**32:
+        encoded, size, checksum = name.encode("ascii"), len(files[name]), zlib.crc32(files[name])
+        if offset + _LOCAL.size + len(encoded) + size >= 2**32:
             raise FormatError("the bundle would be 4 GiB or more, which this format does not allow")
+        common = (_VERSION, _UTF8, 0, 0, _DOS_DATE, checksum, size, size, len(encoded), 0)
+        headers[name] = _LOCAL.pack(0x04034B50, *common) + encoded
+        central.append(_CENTRAL.pack(0x02014B50, _VERSION, *common, 0, 0, 0, 0, offset) + encoded)
+        offset += len(headers[name]) + size
     directory = b"".join(central)
     end = _END.pack(0x06054B50, 0, 0, len(names), len(names), len(directory), offset, 0)
-    return b"".join([*body, directory, end])
+    return headers, directory + end
 
 
 def read(data: bytes | bytearray | memoryview) -> dict[str, memoryview]:
@@ -106,7 +111,17 @@ def read(data: bytes | bytearray | memoryview) -> dict[str, memoryview]:
 
 
 def _same(view: memoryview, files: Mapping[str, memoryview]) -> bool:
-    """Compare with what the writer makes, without keeping a second copy of a large payload alive."""
+    """Compare with what :func:`write` makes, without a second copy of a large payload.
+
+    Everything but the contents is compared. That fixes the contents too: the directory says where each one
+    was taken from, and it is compared with the directory of the canonical places.
+    """
     if list(files) != sorted(files) or sum(map(len, files.values())) > len(view):
         return False
-    return write(files) == view
+    headers, tail = _frame(files)
+    position = 0
+    for name, header in headers.items():
+        if view[position : position + len(header)] != header:
+            return False
+        position += len(header) + len(files[name])
+    return view[position:] == tail

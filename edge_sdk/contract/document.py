@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -13,7 +16,10 @@ T = TypeVar("T")
 
 
 def parse(data: bytes, what: str, *, max_bytes: int) -> dict[str, Any]:
-    """A JSON object from UTF-8 bytes; duplicates, NaN, infinities and over-long input are refused.
+    """A JSON object from UTF-8 bytes; what two readers could take for different values is refused.
+
+    That is: repeated names, NaN and infinities, numbers beyond a double, lone surrogates, a byte order mark,
+    and input that is too long. A whole number beyond 2^53 - 1 is read as the nearest double.
 
     Raises:
         FormatError: the bytes are not one such object; ``what`` names it in the message.
@@ -30,13 +36,44 @@ def parse(data: bytes, what: str, *, max_bytes: int) -> dict[str, Any]:
     def refuse(token: str) -> NoReturn:
         raise FormatError(f"{what} contains {token}, which is not JSON")
 
+    def number(token: str) -> float:
+        if abs(value := float(token)) == float("inf"):
+            raise FormatError(f"{what} holds the number {token[:40]}, which is no finite double")
+        return value
+
+    def integer(token: str) -> int | float:
+        # RFC 8785 writes the double 1e20 with all its digits, so beyond 2^53 - 1 a number is a double.
+        if len(token) > 17 or abs(value := int(token)) > MAX_RELEASE:
+            return number(token)
+        return value
+
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        text = data.decode("utf-8")
+        value = json.loads(
+            text, object_pairs_hook=unique, parse_constant=refuse, parse_int=integer, parse_float=number
+        )
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails on a lone surrogate
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{what} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise FormatError(f"{what} is not a JSON object")
     return value
+
+
+def decode_base64(text: str, what: str) -> bytes:
+    """The bytes of standard, padded base64; another spelling of the same bytes is refused.
+
+    Raises:
+        FormatError: not base64, or not the form that encoding the bytes gives.
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise FormatError(f"{what} is not standard, padded base64") from error
+    if base64.b64encode(data).decode("ascii") != text:
+        raise FormatError(f"{what} is base64 with stray bits in its padding")
+    return data
 
 
 class Fields:
@@ -67,8 +104,8 @@ class Fields:
 
     def number(self, key: str) -> float:
         value = self._get(key)
-        if type(value) not in (int, float):
-            raise FormatError(f"{self.what}: '{key}' is not a number")
+        if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
+            raise FormatError(f"{self.what}: '{key}' is not a finite number")
         return float(value)
 
     def flag(self, key: str) -> bool:

@@ -67,13 +67,18 @@ class Entry:
             raise FormatError(f"{what}: plain_length {self.plain_length} is not positive")
         if (self.tier == "app-key") != bool(self.wrapped_key) or (self.tier == "none") != (not self.key_id):
             raise FormatError(f"{what}: tier {self.tier} does not go with its key_id and wrapped_key")
+        known = {f.name for f in fields(self)}
         for key, value in self.extra.items():
-            if type(value) not in (str, int):
-                raise FormatError(f"{what}: '{key}' is neither a string nor an integer")
+            if type(value) is int and abs(value) > identifiers.MAX_RELEASE:
+                raise FormatError(f"{what}: '{key}' is beyond 2^53 - 1")
+            if type(value) not in (str, int) or key in known:
+                raise FormatError(f"{what}: '{key}' is neither a string nor an integer, or not extra")
         object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
-        size = len(
-            json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        )
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError as error:
+            raise FormatError(f"{what} holds a lone surrogate") from error
         if size > MAX_ENTRY_BYTES:
             raise FormatError(f"{what} is {size} bytes long; at most {MAX_ENTRY_BYTES} are allowed")
 

@@ -77,8 +77,10 @@ def _tensors(values: Mapping[str, object], case_id: str) -> dict[str, Tensor]:
     result = {}
     for name, value in values.items():
         try:
+            if not _numeric(value):
+                raise TypeError("text, a truth value or null")  # which NumPy would turn into numbers
             tensor = np.asarray(value, np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise FormatError(f"golden case {case_id}: '{name}' is not a tensor of numbers") from error
         with np.errstate(over="ignore"):
             narrow = tensor.astype(np.float32)
@@ -86,3 +88,9 @@ def _tensors(values: Mapping[str, object], case_id: str) -> dict[str, Tensor]:
             raise FormatError(f"golden case {case_id}: '{name}' holds a value that is not finite in float32")
         result[name] = narrow
     return result
+
+
+def _numeric(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_numeric, value))
+    return type(value) in (int, float)

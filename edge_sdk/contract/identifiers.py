@@ -75,4 +75,5 @@ def parse_time(value: object, what: str = "time") -> datetime:
 
 def format_time(moment: datetime) -> str:
     """The inverse of :func:`parse_time`; fractions of a second are cut."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime: glibc writes the year 1 as "1".
+    return moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"

@@ -150,6 +150,8 @@ class Record:
             raise FormatError(f"record: target {self.target!r} is not one of {', '.join(bundle.PAYLOADS)}")
         if self.state not in STATES:
             raise FormatError(f"record: state {self.state!r} is not one of {', '.join(STATES)}")
+        if bundle.RECORD_NAME in self.files:
+            raise FormatError("record: it lists itself, and no record can hold its own digest")
         if not self.inputs or not self.outputs:
             raise FormatError("record: a model has at least one input and one output")
         outputs = [tensor.name for tensor in self.outputs]
@@ -242,7 +244,9 @@ class BundleContent:
     def payload(self) -> Mapping[str, memoryview]:
         """The payload's files by their names in the bundle."""
         name = self.record.payload
-        return {key: data for key, data in self.files.items() if key == name or key.startswith(name + "/")}
+        if self.record.target in bundle.FOLDERS:
+            return {key: data for key, data in self.files.items() if key.startswith(name + "/")}
+        return {key: data for key, data in self.files.items() if key == name}
 
 
 def open_plain(plain: bytes | bytearray | memoryview) -> BundleContent:

@@ -90,5 +90,5 @@ def _compare_one(
     allowed = tolerance.absolute + tolerance.relative * np.abs(exact)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(difference == 0, 0.0, difference / allowed)
-    excess = float(share.max())
-    return Comparison(output, excess <= 1.0, float(difference.max()), excess)
+    ok = bool((difference <= allowed).all())  # the formula itself: the quotient below is rounded once more
+    return Comparison(output, ok, float(difference.max()), float(share.max()))

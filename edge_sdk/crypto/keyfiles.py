@@ -6,7 +6,6 @@ AES-256-GCM(scrypt(passphrase, salt), nonce, 32-byte Ed25519 seed), bound to the
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Callable
@@ -63,6 +62,8 @@ class KeyFile:
         if not _KEY_NAME.fullmatch(self.name):
             raise InputError(f"key name {self.name!r}: use a-z, 0-9 and '-', starting with a letter")
         identifiers.sha256_hex(self.public, f"key {self.name}: public")
+        if (len(self.salt), len(self.nonce), len(self.sealed)) != (16, 12, 48):
+            raise InputError(f"key {self.name}: salt, nonce and sealed key have 16, 12 and 48 bytes")
 
     @classmethod
     def lock(
@@ -132,12 +133,12 @@ class KeyFile:
             f = Fields(document.parse(data, what, max_bytes=MAX_BYTES), what)
             f.format(FORMAT)
             salt, nonce = bytes.fromhex(f.text("salt")), bytes.fromhex(f.text("nonce"))
-            sealed = base64.b64decode(f.text("sealed"), validate=True)
+            sealed = document.decode_base64(f.text("sealed"), "sealed")
             # The bounds keep a planted file from asking for all memory or for next to no work.
             return cls(
                 f.text("name"), f.text("public"), f.integer("scrypt_log_n", 10, 20), salt, nonce, sealed
             )
-        except (FormatError, binascii.Error, ValueError) as error:
+        except (FormatError, ValueError) as error:
             raise InputError(f"{what} is not a key file: {error}") from error
 
 

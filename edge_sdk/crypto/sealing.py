@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_sdk.contract import codec, framing
+from edge_sdk.contract import codec, document, framing
 from edge_sdk.contract.entry import Entry
 from edge_sdk.contract.record import BundleContent, Record, open_plain
 from edge_sdk.crypto import streaming
-from edge_sdk.errors import InputError, VerificationError
+from edge_sdk.errors import FormatError, InputError, VerificationError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -46,8 +45,8 @@ class AppKey:
     def from_text(cls, text: str) -> AppKey:
         """The key from its text form: standard base64 of 32 bytes, white space around it allowed."""
         try:
-            return cls(base64.b64decode(text.strip(), validate=True))
-        except (binascii.Error, ValueError) as error:
+            return cls(document.decode_base64(text.strip(), "the app key"))
+        except FormatError as error:
             raise InputError(
                 "the app key is not base64 text of 32 bytes; make one with 'edge keys init'"
             ) from error
@@ -165,9 +164,9 @@ def _unwrap(entry: Entry, app_key: AppKey | None) -> bytes:
             f"{entry.path} is sealed with app key {entry.key_id}, and this key is {app_key.key_id}"
         )
     try:
-        wrapped = base64.b64decode(entry.wrapped_key, validate=True)
+        wrapped = document.decode_base64(entry.wrapped_key, "wrapped_key")
         return _aes_gcm(app_key).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], entry.associated_data)
-    except (binascii.Error, ValueError, InvalidTag) as error:
+    except (FormatError, ValueError, InvalidTag) as error:
         raise VerificationError(
             f"{entry.path}: the wrapped data key does not open with this app key"
         ) from error

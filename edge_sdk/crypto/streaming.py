@@ -53,11 +53,14 @@ def decrypt(served: bytes | memoryview, data_key: bytes, associated_data: bytes)
     if length < 0 or view[0] != HEADER_BYTES or len(data_key) != DATA_KEY_BYTES:
         raise VerificationError("the sealed bundle has no valid header, or the key has no 32 bytes")
     salt, prefix = bytes(view[1 : 1 + SALT_BYTES]), bytes(view[1 + SALT_BYTES : HEADER_BYTES])
+    layout = _layout(length, prefix)
+    if len(layout) != segments:  # else up to 16 stray bytes behind a segment would go unread
+        raise VerificationError("the sealed bundle ends within a tag; fetch it again")
     cipher = _cipher(data_key, salt, associated_data)
     plain = bytearray(length)
     target = memoryview(plain)
     try:
-        for nonce, start, low, high in _layout(length, prefix):
+        for nonce, start, low, high in layout:
             cipher.decrypt_into(nonce, view[start : start + high - low + TAG_BYTES], None, target[low:high])
     except InvalidTag as error:
         target[:] = bytes(length)  # decrypt_into leaves unverified plaintext behind
