@@ -77,11 +77,7 @@ class Event:
             raise DayInputError(
                 "unknown-event-type", f"unknown event type {self.event_type!r:.60}; use one of {known}"
             )
-        if (
-            isinstance(self.count, bool)
-            or not isinstance(self.count, int)
-            or not 0 <= self.count <= MAX_COUNT
-        ):
+        if not _is_whole(self.count, 0):
             raise DayInputError(
                 "bad-count", f"the count {self.count!r:.60} is no whole number from 0 to {MAX_COUNT:,}"
             )

@@ -77,6 +77,7 @@ ACCEPTED: Final[tuple[Case, ...]] = (
         ),
     ),
     Case("count", "a count is added, not 1", (_at("2026-03-31T09:00:00Z", count=7),)),
+    Case("count-whole", "3.0 is the whole number 3", (_at("2026-03-31T09:00:00Z", count=3.0),)),
     Case(
         "count-zero", "a count of zero is allowed and adds nothing", (_at("2026-03-31T09:00:00Z", count=0),)
     ),
