@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -36,7 +35,7 @@ class Source:
     outputs: tuple[str, ...]
     graph: Graph
 
-    def function(self, batch: int | None) -> Callable[..., Any]:
+    def function(self, batch: int | None) -> Any:
         """The model as a ``tf.function`` with the input ``features``; a new one each time.
 
         Raises:
@@ -53,5 +52,4 @@ class Source:
             return outputs
 
         spec = tf.TensorSpec([batch, self.width], tf.float32, name=INPUT)
-        function: Callable[..., Any] = tf.function(model, input_signature=[spec], autograph=False)
-        return function
+        return tf.function(model, input_signature=[spec], autograph=False)

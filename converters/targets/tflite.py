@@ -1,0 +1,71 @@
+"""TFLite, float32, for LiteRT on Android and everywhere else."""
+
+from __future__ import annotations
+
+import importlib
+import struct
+from typing import Any
+
+from converters.errors import ConversionError
+from converters.frameworks import quiet_stderr, tensorflow
+from converters.sources import Source
+
+
+def convert(source: Source) -> bytes:
+    """A TFLite file with one signature, whose names are the source's; the batch may be resized.
+
+    The same source gives the same bytes.
+
+    Raises:
+        ConversionError: the converter failed, or operators came out that the runtime does not bring itself.
+        MissingExtraError: TensorFlow is not installed.
+    """
+    tf = tensorflow()
+    # The converter takes the signature from a module that owns the function; without it names are lost.
+    owner = tf.Module()
+    owner.model = source.function(batch=None)
+    concrete = owner.model.get_concrete_function()
+    if concrete.captured_inputs:
+        raise ConversionError("the source holds variables; build it of constants, or answers may become NaN")
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
+    try:
+        with quiet_stderr():
+            model: bytes = converter.convert()
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConversionError(f"TFLite cannot express this model: {reason}") from error
+    check_builtin(model)
+    return model
+
+
+def check_builtin(model: bytes) -> None:
+    """Refuse a file that needs operators beyond the runtime's own.
+
+    Raises:
+        ConversionError: it does, or it is not a TFLite file.
+    """
+    foreign = foreign_operators(model)
+    if foreign:
+        raise ConversionError(
+            f"the TFLite file needs operators that phones do not have: {', '.join(foreign)}; "
+            "write the model with builtin operators"
+        )
+
+
+def foreign_operators(model: bytes) -> tuple[str, ...]:
+    """Names of the custom and Flex operators that a TFLite file uses.
+
+    Raises:
+        ConversionError: not a readable TFLite file.
+    """
+    if model[4:8] != b"TFL3":
+        raise ConversionError("not a TFLite file (no TFL3 at byte 4)")
+    schema: Any = importlib.import_module("ai_edge_litert.schema_py_generated")  # 0.3 s, so not at the top
+    try:
+        root = schema.Model.GetRootAs(model, 0)
+        codes = [root.OperatorCodes(number) for number in range(root.OperatorCodesLength())]
+        # Flex operators are custom ones by construction: their code is CUSTOM, their name starts with Flex.
+        custom = [code for code in codes if code.BuiltinCode() == schema.BuiltinOperator.CUSTOM]
+        return tuple(sorted((code.CustomCode() or b"unnamed").decode("utf-8", "replace") for code in custom))
+    except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise ConversionError(f"the TFLite file is damaged: {error}") from error
