@@ -1,0 +1,109 @@
+"""``edge publish``: sign offline with the converters, upload with the server's admin client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from converters.release.keys import Signers, load_signers
+from converters.release.passphrases import command_line_passphrase
+from converters.release.signing import artifact_of, newest_release, read_targets, sign_publication
+from edge_sdk.crypto.sealed_files import read_sealed
+from edge_sdk.crypto.sealing import Sealed
+from model_server.client import AdminClient
+
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+Progress = Callable[[str, int, int], None]
+
+
+@click.command()
+@click.argument("bundles", nargs=-1, required=True, type=_file)
+@click.option("--server", required=True, help="Address of the server, such as http://127.0.0.1:8080.")
+@click.option("--root", required=True, type=_file, help="The root that devices trust.")
+@click.option(
+    "--keys",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the offline keys; only targets keys are used.",
+)
+@click.option("--channel", default="stable", show_default=True, help="Channel to publish to.")
+@click.option(
+    "--release", type=click.IntRange(1), help="Release number; by default one more than the newest there."
+)
+@click.option(
+    "--token",
+    envvar="COACH_EDGE_TOKEN",
+    required=True,
+    help="Admin token of the server; better in the environment, COACH_EDGE_TOKEN, than on a command line.",
+)
+@click.pass_context
+def publish(
+    ctx: click.Context,
+    bundles: tuple[Path, ...],
+    server: str,
+    root: Path,
+    keys: Path,
+    channel: str,
+    release: int | None,
+    token: str,
+) -> dict[str, Any]:
+    """Sign BUNDLES as one release and hand them to a server."""
+    sealed = [read_sealed(path) for path in bundles]
+    root_bytes = root.read_bytes()
+    signers = load_signers(keys, root_bytes, command_line_passphrase())
+    return publish_release(
+        AdminClient(server, token),
+        sealed,
+        root_bytes,
+        signers,
+        channel=channel,
+        release=release,
+        now=datetime.now(UTC),
+        progress=ctx.obj,
+    )
+
+
+def publish_release(
+    client: AdminClient,
+    bundles: Sequence[Sealed],
+    root: bytes,
+    signers: Signers,
+    *,
+    channel: str,
+    release: int | None = None,
+    now: datetime,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Sign, upload objects, then hand over the signed metadata: what is signed is there before it is named.
+
+    Raises:
+        ReleaseError: the release does not grow, or what the server publishes is not signed under ``root``.
+        ServerError: the server cannot be reached or refuses.
+    """
+    previous = client.targets()
+    published = None if previous is None else read_targets(previous, root)
+    model = bundles[0].entry.model
+    number = release or newest_release(published, model, channel) + 1
+    additions = [artifact_of(sealed, channel=channel, release=number) for sealed in bundles]
+    publication = sign_publication(
+        previous, root, additions, keys=signers.keys, director=signers.director, issued=now
+    )
+    for done, sealed in enumerate(bundles):
+        progress("upload", done, len(bundles))
+        client.put_object(sealed.served)
+        client.put_object(sealed.segments)
+    progress("upload", len(bundles), len(bundles))
+    client.publish(publication.targets, publication.manifest, publication.roots)
+    return {
+        "model": model,
+        "channel": channel,
+        "release": number,
+        "artifacts": [
+            {"path": artifact.path, "bytes": artifact.length, "sha256": artifact.sha256}
+            for artifact in additions
+        ],
+    }
