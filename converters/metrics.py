@@ -149,7 +149,8 @@ def evaluate(
     """
     y, p = _checked(labels, scores, groups)
     return {
-        name: _interval(figures, len(y)) for name, figures in _replicate(METRICS, y, p, groups, rng, resamples)
+        name: _interval(figures, len(y))
+        for name, figures in _replicate(METRICS, y, p, groups, rng, resamples)
     }
 
 
@@ -197,7 +198,9 @@ def _checked(labels: NDArray[Any], scores: NDArray[Any], groups: NDArray[Any]) -
     if not (np.isfinite(p).all() and (p >= 0.0).all() and (p <= 1.0).all()):
         raise ConverterError("scores must be probabilities between 0 and 1")
     if len(np.unique(y)) < 2:
-        raise ConverterError("all labels are of one class: nothing can be measured; use data with both outcomes")
+        raise ConverterError(
+            "all labels are of one class: nothing can be measured; use data with both outcomes"
+        )
     return y, p
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from converters.ensemble import OUTPUTS
-from converters.errors import ConverterError
+from converters.errors import UnsupportedError
 from converters.zoo.goal_success.rules import RULES
 from edge_sdk.contract.rules import Rules
 
@@ -48,11 +48,11 @@ def find(name: str) -> ZooModel:
     """The model of this name, with or without ``zoo:`` before it.
 
     Raises:
-        ConverterError: there is none.
+        UnsupportedError: there is none.
     """
     try:
         return ZOO[name.removeprefix(PREFIX)]
     except KeyError:
-        raise ConverterError(
+        raise UnsupportedError(
             f"unknown zoo model '{name}'; the zoo has {', '.join(sorted(ZOO))} (see: edge zoo list)"
         ) from None

@@ -62,7 +62,9 @@ def set_aside(groups: NDArray[Any], count: int, rng: np.random.Generator) -> Spl
     """
     persons = np.unique(groups)
     if len(persons) <= count:
-        raise ConverterError(f"{len(persons)} persons are too few to set {count} of them aside: give more data")
+        raise ConverterError(
+            f"{len(persons)} persons are too few to set {count} of them aside: give more data"
+        )
     chosen = rng.choice(persons, size=count, replace=False)
     aside = np.isin(groups, chosen)
     return Split(np.flatnonzero(~aside), np.flatnonzero(aside))

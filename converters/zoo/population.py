@@ -166,7 +166,7 @@ def _draw_mood(rng: np.random.Generator, settings: PopulationSettings) -> F64:
     mood[0] = rng.standard_normal(settings.people) * 0.5
     for day in range(1, settings.observed_days):
         mood[day] = 0.9 * mood[day - 1] + shocks[day]
-    return mood.T
+    return np.asarray(mood.T)
 
 
 def _add_activity(events: _Events, rng: np.random.Generator, people: _Traits, mood: F64) -> None:
@@ -185,7 +185,9 @@ def _add_activity(events: _Events, rng: np.random.Generator, people: _Traits, mo
     events.add_counts("content_view", rng.poisson(0.25 * rate))
     events.add_counts("message", rng.poisson(0.2 * rate * np.exp(0.5 * people.talk[:, None])))
     checks = rng.random(mood.shape) < np.minimum(0.1 * np.sqrt(rate), 1)
-    events.add_values("check_in", checks, np.round(np.clip(5.5 + 1.5 * mood + rng.normal(0, 1.5, mood.shape), 1, 10)))
+    events.add_values(
+        "check_in", checks, np.round(np.clip(5.5 + 1.5 * mood + rng.normal(0, 1.5, mood.shape), 1, 10))
+    )
     ratings = rng.random(mood.shape) < np.minimum(0.02 * rate, 1)
     rating = np.clip(3.6 + 0.4 * people.motivation[:, None] + rng.normal(0, 0.9, mood.shape), 1, 5)
     events.add_values("feedback", ratings, np.round(rating))
@@ -210,7 +212,11 @@ def _add_tasks(
     step = rng.gamma(4.0, 0.25, len(user)) * (0.8 + 0.2 * np.tanh(people.skill[user])) / whole
     noticed = rng.random(len(user)) < 0.85
     events.add(
-        "progress", user[noticed], day[noticed], np.ones(int(noticed.sum()), np.int64), np.round(step[noticed], 4)
+        "progress",
+        user[noticed],
+        day[noticed],
+        np.ones(int(noticed.sum()), np.int64),
+        np.round(step[noticed], 4),
     )
 
 
@@ -238,10 +244,10 @@ class _Events:
         user, day = np.nonzero(counts)
         self.add(kind, user, day, counts[user, day], np.full(len(user), np.nan))
 
-    def add_values(self, kind: str, where: NDArray[np.bool_], values: F64) -> None:
+    def add_values(self, kind: str, where: NDArray[np.bool_], values: NDArray[np.floating[Any]]) -> None:
         """One event a cell that is set, with its value."""
         user, day = np.nonzero(where)
-        self.add(kind, user, day, np.ones(len(user), np.int64), values[user, day])
+        self.add(kind, user, day, np.ones(len(user), np.int64), values[user, day].astype(np.float64))
 
     def columns(self) -> tuple[I64, I64, NDArray[np.str_], I64, F64]:
         user, day, kind, count, value = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from converters.errors import ConverterError
 
 F32 = NDArray[np.float32]
+
+_PER_ROW = ("features", "labels", "users", "people", "cutoffs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +63,12 @@ class Table:
 
     def rows(self, index: NDArray[Any]) -> Table:
         """The table of these rows only, in this order."""
-        per_row = {
-            f.name: getattr(self, f.name)[index]
-            for f in fields(self)
-            if f.name not in ("feature_names", "low", "high")
-        }
-        return replace(self, **per_row)
+        return replace(self, **{name: getattr(self, name)[index] for name in _PER_ROW})
+
+
+def concatenate(tables: Sequence[Table]) -> Table:
+    """All rows of tables of the same features, one table after the other."""
+    per_row: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in tables]) for name in _PER_ROW
+    }
+    return replace(tables[0], **per_row)

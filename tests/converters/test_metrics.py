@@ -49,7 +49,9 @@ def test_a_weight_is_a_repeated_row(seed: int) -> None:
     times = np.random.default_rng(seed).integers(0, 4, 60)
     for name, metric in metrics.METRICS.items():
         weighted = metric(labels, scores, times[None].astype(float))[0]
-        assert weighted == pytest.approx(one(metric, np.repeat(labels, times), np.repeat(scores, times))), name
+        assert weighted == pytest.approx(one(metric, np.repeat(labels, times), np.repeat(scores, times))), (
+            name
+        )
 
 
 def test_calibration_error_by_hand() -> None:
@@ -117,9 +119,7 @@ def test_paired_difference_is_narrower_than_the_difference_of_intervals() -> Non
     labels, scores, people = sample(4)
     worse = np.clip(scores + np.random.default_rng(0).normal(0, 0.02, len(scores)), 0, 1)
     difference = metrics.paired_auc_difference(labels, scores, worse, people, np.random.default_rng(1))
-    figures = [
-        metrics.evaluate(labels, p, people, np.random.default_rng(1))["auc"] for p in (scores, worse)
-    ]
+    figures = [metrics.evaluate(labels, p, people, np.random.default_rng(1))["auc"] for p in (scores, worse)]
     assert difference.value == pytest.approx(figures[0].value - figures[1].value)
     assert difference.low <= difference.value <= difference.high
     assert difference.high - difference.low < 0.5 * (figures[0].high - figures[0].low)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from converters import metrics
 from converters.zoo.folds import Split, by_person
-from converters.zoo.goal_success.fit import EnsembleFitter, Progress, Scale, silent
+from converters.zoo.goal_success.fit import EnsembleFitter, Scale
+from converters.zoo.progress import Progress, silent
 from converters.zoo.table import Table
 from feature_spec.extras import require
 
@@ -72,6 +73,8 @@ def measure(table: Table, predictions: Predictions, rng: np.random.Generator) ->
         result[str(cutoff)] = {
             **metrics.as_json(metrics.evaluate(labels, ours, people, rng)),
             "control": metrics.as_json(metrics.evaluate(labels, control, people, rng)),
-            "paired_auc_difference": metrics.paired_auc_difference(labels, ours, control, people, rng).as_json(),
+            "paired_auc_difference": metrics.paired_auc_difference(
+                labels, ours, control, people, rng
+            ).as_json(),
         }
     return result

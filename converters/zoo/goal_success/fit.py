@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +12,9 @@ from converters.zoo.folds import by_person
 from converters.zoo.goal_success.forest import fit_forest
 from converters.zoo.goal_success.network import FittedNetwork, NetworkTrainer, Rows
 from converters.zoo.goal_success.settings import Settings
+from converters.zoo.progress import Progress, silent
 from converters.zoo.table import F32, Table
 from feature_spec.extras import require
-
-Progress = Callable[[str, int, int], None]
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,8 +34,12 @@ def fit_forest(
     return Forest(
         feature=np.where(leaf, -1, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
         threshold=np.where(leaf, 0.0, np.concatenate([tree.threshold for tree in trees])),
-        left=np.where(leaf, -1, np.concatenate([tree.children_left for tree in trees]) + moved).astype(np.int32),
-        right=np.where(leaf, -1, np.concatenate([tree.children_right for tree in trees]) + moved).astype(np.int32),
+        left=np.where(leaf, -1, np.concatenate([tree.children_left for tree in trees]) + moved).astype(
+            np.int32
+        ),
+        right=np.where(leaf, -1, np.concatenate([tree.children_right for tree in trees]) + moved).astype(
+            np.int32
+        ),
         value=np.concatenate([share[:, 1] / share.sum(axis=1) for share in shares]),
         roots=roots.astype(np.int32),
     )

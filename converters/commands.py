@@ -1,0 +1,104 @@
+"""``edge train``, ``edge zoo`` and ``edge convert``; they return what they found out.
+
+Heavy modules are imported inside the commands: ``edge --help`` must not wait for TensorFlow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from converters.zoo.progress import Progress, silent
+from feature_spec.commands import data_options
+from feature_spec.dataset import DataFiles
+
+
+@click.group()
+def zoo() -> None:
+    """Models that can be trained by name."""
+
+
+@zoo.command("list")
+def list_zoo() -> dict[str, Any]:
+    """List the zoo's models: what they predict, what they give, what their rules can say."""
+    from converters.zoo.catalogue import ZOO
+
+    return {
+        "models": [
+            {
+                "name": model.name,
+                "summary": model.summary,
+                "label": model.label,
+                "outputs": list(model.outputs),
+                "risk_factors": [rule.key for rule in model.rules.risk_factors],
+                "actions": [rule.key for rule in model.rules.actions],
+            }
+            for model in ZOO.values()
+        ]
+    }
+
+
+@click.command()
+@click.argument("name")
+@data_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Directory for the trained model; new, empty, or an older model to replace.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Where all randomness comes from; the same seed and data give the same model on one machine.",
+)
+@click.option(
+    "--licence",
+    default="not stated",
+    show_default=True,
+    help="Licence and attribution of the data, to be kept with the model.",
+)
+def train(
+    name: str,
+    data: DataFiles | None,
+    cutoff_days: tuple[int, ...],
+    zone: str,
+    out: Path,
+    seed: int,
+    licence: str,
+) -> dict[str, Any]:
+    """Fit the zoo model NAME and measure it on people it never saw.
+
+    Without --events it is fitted on a synthetic population made from the seed.
+    """
+    from converters.zoo import training
+    from converters.zoo.catalogue import find
+    from converters.zoo.model_dir import check_out, save_model
+
+    find(name)
+    check_out(out)
+    if data is None:
+        source = training.synthetic_data(seed, cutoff_days)
+    else:
+        source = training.file_data(data, cutoff_days, zone, licence)
+    trained = training.train(name, source, seed=seed, progress=_progress()).model
+    save_model(trained, out)
+    record = trained.training
+    return {
+        "model": record.model,
+        "out": str(out),
+        "seed": seed,
+        "data": record.data.to_json(),
+        "metrics": dict(record.metrics),
+        "held_out": [{"user": row.user, "cutoff": row.cutoff} for row in record.held_out],
+    }
+
+
+def _progress() -> Progress:
+    """Who wants to know how far the work is: the terminal that mounted the command, or nobody."""
+    given: Progress | None = click.get_current_context().obj
+    return given or silent
