@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Mapping
@@ -154,7 +155,7 @@ class FeatureSpec:
         """The document that goes into a bundle as ``feature_spec.json``."""
         return {
             "version": FORMAT_VERSION,
-            "input": _LAYOUT,
+            "input": copy.deepcopy(_LAYOUT),
             "features": [feature.to_json() for feature in self.features],
         }
 

@@ -71,6 +71,11 @@ class Expression:
         if self.depth > _MAX_DEPTH:
             raise DefinitionError(f"an expression is nested deeper than {_MAX_DEPTH} operators; split it up")
         object.__setattr__(self, "kind", self._check())
+        if self.op == "daily":
+            # JSON objects have no order, so equal sums must not differ by the order in which types were named.
+            channel, *pairs = self.value
+            ordered = sorted(pairs, key=lambda pair: EVENT_TYPES.index(str(pair[0])))  # type: ignore[index]
+            object.__setattr__(self, "value", (channel, *ordered))
 
     def _check(self) -> str:
         if self.op in LEAVES:
@@ -84,8 +89,7 @@ class Expression:
                 raise DefinitionError(f"'{self.op}' takes one argument of kind days; give it a daily value")
             return SCALAR
         if self.op not in ELEMENTWISE:
-            known = ", ".join(sorted({*ELEMENTWISE, *REDUCTIONS, *LEAVES}))
-            raise DefinitionError(f"unknown operator '{self.op}'; the operators are {known}")
+            raise _unknown(self.op)
         if len(self.args) != ELEMENTWISE[self.op]:
             raise DefinitionError(f"'{self.op}' takes {ELEMENTWISE[self.op]} arguments, got {len(self.args)}")
         return DAYS if any(arg.kind == DAYS for arg in self.args) else SCALAR
@@ -232,6 +236,11 @@ def _check_daily(value: tuple[Parameter, ...]) -> str:
     return DAYS
 
 
+def _unknown(op: str) -> DefinitionError:
+    known = ", ".join(sorted({*ELEMENTWISE, *REDUCTIONS, *LEAVES}))
+    return DefinitionError(f"unknown operator '{op[:40]}'; the operators are {known}")
+
+
 def _finite(number: object) -> bool:
     return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
 
@@ -253,6 +262,8 @@ def _parse(data: Any, depth: int) -> Expression:
         return Expression("daily", value=(rest[0], *pairs))
     if op == "const":
         raise DefinitionError("a constant is written as a bare number")
+    if op not in ELEMENTWISE and op not in REDUCTIONS and op not in LEAVES:
+        raise _unknown(op)
     if op in LEAVES:
         return Expression(op, value=tuple(float(item) if _finite(item) else item for item in rest))
     return Expression(op, tuple(_parse(item, depth + 1) for item in rest))

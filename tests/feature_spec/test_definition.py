@@ -1,0 +1,130 @@
+"""Definitions: valid by construction, read strictly, fingerprinted."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from feature_spec import PREBUILT, Feature, FeatureSpec, canonical_json, fingerprint
+from feature_spec.errors import DefinitionError
+from feature_spec.expression import context, day
+from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, WINDOW_DAYS
+
+TEN = (
+    "completion_rate",
+    "streak_length",
+    "engagement_score",
+    "activity_trend",
+    "user_experience",
+    "days_since_last_activity",
+    "goal_velocity",
+    "consistency_score",
+    "momentum_score",
+    "progress_vs_time",
+)
+GOOD = Feature("f", 1, "days", 0, 10, 5, "meaning", "source", context("progress"))
+
+
+def test_the_vocabulary_is_that_of_the_format() -> None:
+    events = "session message task_due task_done progress check_in content_view feedback"
+    context_entries = (
+        "days_observed account_age_days goal_age_days goal_total_days goals_completed_before progress"
+    )
+    assert " ".join(EVENT_TYPES) == events
+    assert " ".join(CHANNELS) == "count values sum"
+    assert " ".join(CONTEXT) == context_entries
+    assert WINDOW_DAYS == 90
+
+
+def test_the_ten_in_their_order() -> None:
+    assert PREBUILT.names == TEN
+
+
+def test_a_spec_survives_json_with_its_fingerprint() -> None:
+    again = FeatureSpec.from_json(json.loads(canonical_json(PREBUILT.to_json())))
+    assert again == PREBUILT
+    assert again.fingerprint() == PREBUILT.fingerprint() == fingerprint(PREBUILT.to_json())
+
+
+@pytest.mark.parametrize(
+    "change", [{"high": 2.0}, {"missing": 0.25}, {"version": 2}, {"expression": context("progress")}]
+)
+def test_any_change_of_meaning_changes_the_fingerprint(change: dict[str, Any]) -> None:
+    first, *rest = PREBUILT.features
+    assert FeatureSpec((replace(first, **change), *rest)).fingerprint() != PREBUILT.fingerprint()
+
+
+def test_order_is_meaning() -> None:
+    assert FeatureSpec(PREBUILT.features[::-1]).fingerprint() != PREBUILT.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"name": "Bad Name"}, "lower_case_words"),
+        ({"version": 0}, "positive integer"),
+        ({"version": True}, "positive integer"),
+        ({"unit": ""}, "unit is empty"),
+        ({"low": float("nan")}, "low is nan"),
+        ({"high": "10"}, "high is '10'"),
+        ({"low": 10}, "low < high"),
+        ({"missing": 11}, "low <= missing <= high"),
+        ({"expression": day()}, "one number a day"),
+        ({"known": day()}, "one number a day"),
+    ],
+)
+def test_refuses_a_definition_that_does_not_hold(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        replace(GOOD, **change)
+
+
+def test_refuses_a_name_twice_and_no_feature() -> None:
+    with pytest.raises(DefinitionError, match="f is defined twice"):
+        FeatureSpec((GOOD, GOOD))
+    with pytest.raises(DefinitionError, match="at least one"):
+        FeatureSpec(())
+
+
+def test_an_unknown_feature_is_one_clear_line() -> None:
+    with pytest.raises(DefinitionError, match="unknown feature 'mood'; the features are completion_rate"):
+        PREBUILT["mood"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (("version",), 2, "this reader knows version 1"),
+        (("version",), True, "this reader knows version 1"),
+        (("input", "window_days"), 60, "another day input"),
+        (("input", "event_types"), list(EVENT_TYPES[::-1]), "another day input"),
+        (("features",), {}, "not a list"),
+        (("features",), [3], "not int"),
+        (("extra",), 1, "unknown key 'extra'"),
+        (("features", 0, "colour"), "red", "unknown key 'colour'"),
+        (("features", 0, "known"), 3.5, None),
+        (("features", 0, "expression"), ["eval", "1"], "unknown operator"),
+    ],
+)
+def test_reads_documents_strictly(path: tuple[Any, ...], value: Any, says: str | None) -> None:
+    document = copy.deepcopy(PREBUILT.to_json())
+    target = document
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    if says is None:  # the control: a change that is fine is read, and is another spec
+        assert FeatureSpec.from_json(document) != PREBUILT
+    else:
+        with pytest.raises(DefinitionError, match=says):
+            FeatureSpec.from_json(document)
+
+
+@pytest.mark.parametrize("key", ["version", "input", "features"])
+def test_refuses_a_document_with_a_part_missing(key: str) -> None:
+    document = PREBUILT.to_json()
+    del document[key]
+    with pytest.raises(DefinitionError, match=f"missing key '{key}'"):
+        FeatureSpec.from_json(document)
