@@ -29,26 +29,6 @@ def write_new_private(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file in one step: readers see the old content or the new, never a part.
-
-    Raises:
-        OSError: it cannot be written; then nothing has changed.
-    """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes private files; a bundle is not a secret
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
 @contextmanager
 def new_private_folder(path: Path) -> Iterator[Path]:
     """A private folder that appears at ``path`` complete, or not at all.
