@@ -30,7 +30,10 @@ COMMANDS = {
     "zoo": ("converters.commands:zoo", "The models that come with the product."),
     "convert": ("converters.commands:convert", "A trained model as TFLite, Core ML and ONNX twins."),
     "quantize": ("quantization.commands:quantize", "A smaller artifact by a recipe."),
-    "inspect": ("coach_edge.inspect:inspect", "Any artifact or bundle: record, files, tensors, sizes."),
+    "inspect": (
+        "coach_edge.inspection.command:inspect",
+        "Any artifact or bundle: record, files, tensors, sizes.",
+    ),
     "keys": ("converters.release.commands:keys", "Signing keys: one file and one passphrase each."),
     "bundle": ("converters.seal_commands:bundle", "Seal, verify and open bundles."),
     "publish": ("coach_edge.publish:publish", "Sign bundles offline and hand them to a server."),

@@ -1,0 +1,1 @@
+"""``edge inspect``: what is in an artifact or a bundle."""
