@@ -125,7 +125,7 @@ class Pool(Generic[T]):
     ) -> None:
         self._make = make
         self._settings = settings or PoolSettings()
-        self._clock = clock
+        self.clock = clock
         self._max_wait_ns = int(self._settings.max_wait_s * 1e9)
         self._closing = False
         self._abandoned: list[T] = []
@@ -183,7 +183,7 @@ class Pool(Generic[T]):
                 self._free_place()
 
     def _acquire_slowly(self, deadline_ns: int | None, *, grow: bool = True) -> T:
-        now = self._clock()
+        now = self.clock()
         deadline = now + self._max_wait_ns if deadline_ns is None else deadline_ns
         with self._lock:
             if self._closing:
@@ -246,7 +246,7 @@ class Pool(Generic[T]):
             return self._acquire_slowly(deadline, grow=False)
         with self._lock:
             self._count("created")
-            late = self._clock() > deadline
+            late = self.clock() > deadline
             if late:
                 self._count("expired")
         if late:

@@ -1,0 +1,257 @@
+"""The predictor: a model, its contract, and a deadline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edge_sdk.errors import FormatError, InputError, RetryLater
+from edge_sdk.predict.advice import Advisor
+from edge_sdk.predict.batch import PredictionBatch
+from edge_sdk.predict.latency import LatencyRecorder
+from edge_sdk.predict.prediction import Prediction, Reason
+from edge_sdk.predict.rows import RowMaker
+from edge_sdk.predict.spec import PredictorSpec
+from edge_sdk.runtime.engine import Array, RunFailed
+from edge_sdk.runtime.model import Model
+
+_ROWS_AT_ONCE = 512  # bounds the working memory of a batch, and how long it keeps a session from others
+_LONGEST_MS = 86_400_000.0
+
+
+class Predictor:
+    """Answers with named numbers; any thread may ask.
+
+    Args:
+        model: the loaded model; the caller closes it.
+        spec: the contract of its record.
+        reason: why the answers are good when nothing else is the matter: ``FRESH``, or ``LAST_KNOWN_GOOD``
+            when this model stands in for a newer one.
+        latency: where durations are counted.
+
+    Raises:
+        FormatError: model and spec do not fit together.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        spec: PredictorSpec,
+        *,
+        reason: Reason = Reason.FRESH,
+        latency: LatencyRecorder | None = None,
+    ) -> None:
+        _check_fit(model, spec)
+        self.spec = spec
+        self.latency = latency or LatencyRecorder()
+        self._model = model
+        self._run = model.run_checked
+        self._clock = model.pool.clock
+        self._rows = RowMaker(spec.features, spec.defaults)
+        self._make_row = self._rows.row
+        self._advisor = Advisor(
+            spec.rules, spec.outputs, spec.features, contributions=spec.contributions is not None
+        )
+        self._reason = reason
+        # What every prediction reads, in attributes of its own: each hop costs 20 ns.
+        self._input, self._outputs = spec.input, spec.outputs
+        self._contributions, self._features = spec.contributions, spec.features
+        self._max_age = spec.max_feature_age_s
+        self._version, self._release = spec.model_version, spec.release
+        self._record = self.latency.record
+        self._may_fall_back = bool(spec.fallback)
+
+    def predict(
+        self, features: Mapping[str, float], *, feature_age_s: float = 0.0, deadline_ms: float = 100.0
+    ) -> Prediction:
+        """Predict from one row.
+
+        Args:
+            features: numbers by name. What is missing gets the record's default and is named in ``filled``;
+                numbers outside the feature's range are clipped by the model itself.
+            feature_age_s: how old they are.
+            deadline_ms: what the answer may take, waiting included. One that takes longer is replaced by the
+                record's fallback, so that the caller's time limit means the same wherever time was lost (a
+                record without a fallback leaves a late answer as it is).
+
+        Raises:
+            InputError: an unknown name, or a value that is no finite number.
+            DeadlineExceeded, PoolBusy: not in time, and the record declares no fallback.
+            PoolClosed: the model was closed.
+            RunFailed: the engine failed, or answered with something that is no number.
+        """
+        clock = self._clock
+        start = clock()
+        if not 0 <= deadline_ms <= _LONGEST_MS:
+            raise InputError(f"deadline_ms must lie between 0 and {_LONGEST_MS:g}, not {deadline_ms}")
+        row, given, filled = self._make_row(features)
+        deadline = start + int(deadline_ms * 1e6)
+        try:
+            outputs, lent = self._run({self._input: row}, deadline)
+        except RetryLater:
+            done = clock()
+            self._record(done - start)
+            if not self._may_fall_back:
+                raise
+            return self._fallback(filled, feature_age_s, start, done, done)
+        done = clock()
+        self._record(done - start)
+        if done > deadline and self._may_fall_back:
+            return self._fallback(filled, feature_age_s, start, lent, done)
+        numbers = [outputs[name].item() for name in self._outputs]
+        values = dict(zip(self._outputs, numbers, strict=True))
+        if self._contributions is None:
+            contributions = {}
+        else:
+            parts = outputs[self._contributions].ravel().tolist()
+            contributions = dict(zip(self._features, parts, strict=True))
+            numbers += parts
+        if not math.isfinite(sum(numbers)):
+            self._refuse_no_number(values | contributions)
+        numbers += given
+        factors, actions = self._advisor.advise(numbers)
+        return Prediction(
+            values,
+            contributions,
+            factors,
+            actions,
+            filled,
+            self._reason if feature_age_s <= self._max_age else Reason.STALE_FEATURES,
+            self._version,
+            self._release,
+            feature_age_s,
+            (lent - start) / 1e6,
+            (done - lent) / 1e6,
+        )
+
+    def predict_batch(
+        self,
+        table: Mapping[str, Sequence[float]] | Array,
+        *,
+        feature_age_s: float = 0.0,
+        deadline_ms: float = 10_000.0,
+    ) -> PredictionBatch:
+        """Predict from many rows.
+
+        Args:
+            table: columns by name (missing ones get the record's default), or an array [rows][features] in
+                the model's order.
+            feature_age_s: age of the oldest.
+            deadline_ms: how long to wait for sessions. What was computed is never thrown away for being late.
+
+        Raises:
+            InputError: an unknown name, columns of different length, or something that is no finite number.
+            DeadlineExceeded, PoolBusy, PoolClosed, RunFailed: as in ``predict``.
+        """
+        clock = self._clock
+        start = clock()
+        if not 0 <= deadline_ms <= _LONGEST_MS:
+            raise InputError(f"deadline_ms must lie between 0 and {_LONGEST_MS:g}, not {deadline_ms}")
+        rows, filled = self._rows.table(table)
+        deadline = start + int(deadline_ms * 1e6)
+        parts: dict[str, list[Array]] = {name: [np.empty(0, np.float32)] for name in self._outputs}
+        contributed = [np.empty((0, len(self._features)), np.float32)]
+        compute = 0
+        try:
+            for at in range(0, len(rows), _ROWS_AT_ONCE):
+                chunk = rows[at : at + _ROWS_AT_ONCE]
+                outputs, lent = self._run({self._input: chunk}, deadline, one_by_one=self._model.single_row)
+                compute += clock() - lent
+                for name in self._outputs:
+                    parts[name].append(outputs[name].reshape(len(chunk)))
+                if self._contributions is not None:
+                    contributed.append(outputs[self._contributions])
+        except RetryLater:
+            if not self._may_fall_back:
+                raise
+            return self._batch_fallback(len(rows), filled, feature_age_s, clock() - start - compute, compute)
+        values = {name: np.concatenate(column) for name, column in parts.items()}
+        pieces = np.concatenate(contributed)
+        numbers = np.column_stack(
+            [*values.values(), *([] if self._contributions is None else [pieces]), rows]
+        ).astype(np.float64)
+        if not np.isfinite(numbers).all():
+            row = int(np.argmax(~np.isfinite(numbers).all(axis=1)))
+            raise RunFailed(
+                f"{self.spec.model} {self._version} answered row {row} with something that is no number"
+            )
+        factors, actions = self._advisor.advise_rows(numbers)
+        return PredictionBatch(
+            values=values,
+            contributions=(
+                {} if self._contributions is None else dict(zip(self._features, pieces.T, strict=True))
+            ),
+            risk_factors=factors,
+            actions=actions,
+            filled=filled,
+            reason=self._reason if feature_age_s <= self._max_age else Reason.STALE_FEATURES,
+            model_version=self._version,
+            release=self._release,
+            feature_age_s=feature_age_s,
+            queue_ms=(clock() - start - compute) / 1e6,
+            compute_ms=compute / 1e6,
+        )
+
+    def _fallback(
+        self, filled: tuple[str, ...], feature_age_s: float, start: int, lent: int, done: int
+    ) -> Prediction:
+        # No rules: they were written for what a model says about somebody, and this says nothing about anybody.
+        return Prediction(
+            values=dict(self.spec.fallback),
+            contributions={},
+            risk_factors=(),
+            actions=(),
+            filled=filled,
+            reason=Reason.FALLBACK,
+            model_version=self._version,
+            release=self._release,
+            feature_age_s=feature_age_s,
+            queue_ms=(lent - start) / 1e6,
+            compute_ms=(done - lent) / 1e6,
+        )
+
+    def _batch_fallback(
+        self, rows: int, filled: tuple[str, ...], feature_age_s: float, queue: int, compute: int
+    ) -> PredictionBatch:
+        return PredictionBatch(
+            values={name: np.full(rows, value, np.float32) for name, value in self.spec.fallback.items()},
+            contributions={},
+            risk_factors={},
+            actions={},
+            filled=filled,
+            reason=Reason.FALLBACK,
+            model_version=self._version,
+            release=self._release,
+            feature_age_s=feature_age_s,
+            queue_ms=queue / 1e6,
+            compute_ms=compute / 1e6,
+        )
+
+    def _refuse_no_number(self, answers: Mapping[str, float]) -> None:
+        for name, value in answers.items():
+            if not math.isfinite(value):
+                raise RunFailed(f"{self.spec.model} {self._version} answered {value} for {name}")
+
+
+def _check_fit(model: Model, spec: PredictorSpec) -> None:
+    width = len(spec.features)
+    only = model.inputs[0]
+    if len(model.inputs) != 1 or only.name != spec.input or only.dtype != np.float32:
+        told = ", ".join(map(str, model.inputs))
+        raise FormatError(
+            f"{spec.model}: the record says one float32 input {spec.input}, the model takes {told}"
+        )
+    if only.shape not in ((-1, width), (1, width)):
+        raise FormatError(f"{spec.model}: the record names {width} features, the model takes {only}")
+    sizes = {info.name: math.prod(info.shape[1:]) for info in model.outputs}
+    wanted = dict.fromkeys(spec.outputs, 1)
+    if spec.contributions is not None:
+        wanted[spec.contributions] = width
+    for name, size in wanted.items():
+        if sizes.get(name) != size:
+            has = ", ".join(map(str, model.outputs))
+            raise FormatError(
+                f"{spec.model}: the record says output {name} with {size} a row, the model has {has}"
+            )

@@ -1,0 +1,165 @@
+"""From named numbers to the row of float32 that a model takes. The only place that checks them."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.errors import InputError
+from edge_sdk.runtime.engine import Array
+
+# By exact type: a bool is an int to isinstance, and neither a text nor None is a measurement.
+_NUMBERS = frozenset({float, int, *(np.dtype(code).type for code in "efdbhilqBHILQ")})
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class RowMaker:
+    """Makes rows for one model.
+
+    Args:
+        features: names in the order of the columns.
+        defaults: what each gets when it is missing.
+    """
+
+    def __init__(self, features: Sequence[str], defaults: Sequence[float]) -> None:
+        self._features = tuple(features)
+        self._defaults = dict(zip(features, defaults, strict=True))
+        self._width = len(self._features)
+        self._shape = (1, self._width)
+        self._pack: Callable[..., None] = struct.Struct(f"={self._width}f").pack_into
+        # itemgetter of one name gives the value itself, not a tuple of one.
+        self._pick: Callable[[Mapping[str, Any]], tuple[Any, ...]] = (
+            itemgetter(*self._features) if self._width > 1 else lambda given: (given[self._features[0]],)
+        )
+
+    def row(self, given: Mapping[str, float]) -> tuple[Array, tuple[float, ...], tuple[str, ...]]:
+        """One row.
+
+        Returns:
+            float32 [1][features]; the numbers in it, before rounding; the names that were filled.
+
+        Raises:
+            InputError: an unknown name, or a value that is not a finite number.
+        """
+        try:
+            values, filled = self._pick(given), ()
+            quick = len(given) == self._width and _NUMBERS.issuperset(map(type, values))
+        except (KeyError, TypeError):
+            quick = False
+        if not quick:
+            values, filled = self._carefully(given)
+        row: Array = np.empty(self._shape, np.float32)
+        try:
+            # The sum is finite only if every number is.
+            if math.isfinite(sum(values)):
+                self._pack(row, 0, *values)
+                return row, values, filled
+        except (OverflowError, struct.error):
+            pass
+        for name, value in zip(self._features, values, strict=True):
+            _check_size(name, value)
+        self._pack(row, 0, *values)  # finite numbers whose sum is not
+        return row, values, filled
+
+    def _carefully(self, given: Mapping[str, float]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        if not isinstance(given, Mapping):
+            raise InputError(f"features are a mapping of names to numbers, not a {type(given).__name__}")
+        self._refuse_unknown(given)
+        for name, value in given.items():
+            if type(value) not in _NUMBERS:
+                raise InputError(f"feature {name} is {value!r}; it must be a number{_hint(value)}")
+        filled = tuple(name for name in self._features if name not in given)
+        return tuple(given.get(name, default) for name, default in self._defaults.items()), filled
+
+    def table(self, given: Mapping[str, Sequence[float]] | Array) -> tuple[Array, tuple[str, ...]]:
+        """Many rows: columns by name, or an array with one column for each feature in the model's order.
+
+        Returns:
+            float32 [rows][features], and the names of the columns that were filled.
+
+        Raises:
+            InputError: an unknown name, columns of different length, or something that is no finite number.
+        """
+        if isinstance(given, np.ndarray):
+            if given.ndim != 2 or given.shape[1] != self._width:
+                raise InputError(
+                    f"a table has {self._width} columns, one for each feature; got {given.shape}"
+                )
+            return _checked(given, self._features), ()
+        if not isinstance(given, Mapping):
+            raise InputError(f"a table is columns by name or a 2-D array, not a {type(given).__name__}")
+        self._refuse_unknown(given)
+        if not given:
+            raise InputError("a table needs at least one column, to know how many rows there are")
+        lengths = {name: _length(name, column) for name, column in given.items()}
+        rows = next(iter(lengths.values()))
+        for name, length in lengths.items():
+            if length != rows:
+                raise InputError(f"column {name} has {length} rows, {next(iter(lengths))} has {rows}")
+        made = np.empty((rows, self._width), np.float32)
+        for at, (name, default) in enumerate(self._defaults.items()):
+            if name in given:
+                made[:, at] = _checked(_column(name, given[name]), (name,))[:, 0]
+            else:
+                made[:, at] = default
+        return made, tuple(name for name in self._features if name not in given)
+
+    def _refuse_unknown(self, given: Collection[str]) -> None:
+        unknown = [name for name in given if name not in self._defaults]
+        if not unknown:
+            return
+        import difflib
+
+        close = difflib.get_close_matches(str(unknown[0]), self._features, n=1)
+        meant = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(self._features)}"
+        raise InputError(f"unknown feature {unknown[0]!r}{meant}")
+
+
+def _hint(value: object) -> str:
+    if value is None:
+        return "; leave it out if it is not known"
+    return " (0 or 1 for a yes or no)" if isinstance(value, (bool, np.bool_)) else ""
+
+
+def _check_size(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise InputError(f"feature {name} is {value}; it must be finite; leave it out if it is not known")
+    if abs(value) > _LARGEST:
+        raise InputError(f"feature {name} is {value:g}, too large for float32")
+
+
+def _length(name: str, column: Sequence[float]) -> int:
+    try:
+        return len(column)
+    except TypeError as error:
+        raise InputError(f"column {name} is {column!r}; it must be a sequence of numbers") from error
+
+
+def _column(name: str, column: Sequence[float]) -> Array:
+    try:
+        array = np.asarray(column)
+    except ValueError as error:
+        raise InputError(f"column {name} does not hold single numbers: {error}") from error
+    if array.ndim != 1:
+        raise InputError(f"column {name} must have one number a row, not the shape {array.shape}")
+    return array[:, None]
+
+
+def _checked(table: Array, names: Sequence[str]) -> Array:
+    if table.dtype.kind not in "iuf":
+        told = names[0] if len(names) == 1 else "the table"
+        raise InputError(f"{told} holds {table.dtype.name}; features are numbers")
+    with np.errstate(over="ignore"):
+        rows: Array = np.ascontiguousarray(table, np.float32)
+    finite = np.isfinite(rows)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise InputError(
+            f"feature {names[column]} is {table[row, column]} in row {row}; it must be finite in float32"
+        )
+    return rows
