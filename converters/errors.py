@@ -23,3 +23,7 @@ class GateError(ConverterError):
 
 class ReleaseError(ConverterError):
     """What is to be published breaks a rule, or does not verify. Nothing was signed; fix what the message names."""
+
+
+class EvaluationError(ConverterError):
+    """A Core ML program cannot be evaluated here. The message names the operator, input or file."""
