@@ -32,7 +32,7 @@ from feature_spec.program import flatten
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES
 
 # Not tiny: quotients of tiny numbers leave the range of doubles.
-NUMBERS = st.floats(-1000, 1000).map(lambda x: round(x, 2))
+NUMBERS = st.floats(-1000, 1000).map(lambda x: round(x, 2) + 0.0)
 LEAF = (
     st.builds(
         lambda channel, weights: Expression("daily", value=(channel, *weights.items())),
