@@ -106,6 +106,7 @@ def run(
     *,
     timer: Timer = time.perf_counter_ns,
     progress: Progress = lambda stage, done, total: None,
+    open_device: Callable[[str, BundleContent], devices.Device] = devices.open_device,
 ) -> Verdict:
     """Run golden cases on this machine's devices.
 
@@ -113,6 +114,7 @@ def run(
         contents: verified bundles.
         names: the devices to use; one that fits none of the bundles is an error, not a silent skip.
         timer: nanoseconds, for the p99 of each device.
+        open_device: how a device comes to life with a bundle's payload in it.
 
     Raises:
         ParityError: a device has no bundle that it can run, or there is no bundle.
@@ -126,7 +128,7 @@ def run(
     cells = []
     for done, (name, content) in enumerate(pairs):
         progress("parity", done, len(pairs))
-        device = devices.open_device(name, content)
+        device = open_device(name, content)
         try:
             for other in contents:
                 if _comparable(content, other):
@@ -141,7 +143,7 @@ def compare_recording(content: BundleContent, recording: Recording, served_sha25
     """Judge what a phone recorded against the golden cases of the bundle that it ran.
 
     Raises:
-        ParityError: the recording is of another artifact.
+        ParityError: the recording is of another artifact, or lacks a case.
     """
     if recording.artifact.sha256 != served_sha256:
         raise ParityError(
@@ -151,12 +153,9 @@ def compare_recording(content: BundleContent, recording: Recording, served_sha25
     recorded = {case.id: case for case in recording.cases}
     comparisons = []
     cases = golden.from_bytes(bytes(content.files[bundle.GOLDEN_NAME]))
-    if extra := set(recorded) - {case.id for case in cases}:
-        raise ParityError(f"the recording has case {min(extra)!r}, which the bundle does not")
+    recording.check_cases([case.id for case in cases])
     for case in cases:
-        found = recorded.get(case.id)
-        outputs = found.outputs if found is not None and not found.error else {}
-        for comparison in compare(case.outputs, outputs, content.record.tolerances):
+        for comparison in compare(case.outputs, recorded[case.id].outputs, content.record.tolerances):
             comparisons.append((case.id, comparison))
     times = [value for case in recording.cases for value in case.latency_ms]
     cell = Cell(

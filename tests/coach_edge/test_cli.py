@@ -16,7 +16,9 @@ from edge_sdk.errors import InputError
 def mounted(monkeypatch: pytest.MonkeyPatch) -> dict[str, click.Command]:
     """Commands of our own under the roof, by name."""
     commands: dict[str, click.Command] = {}
-    monkeypatch.setattr(cli, "COMMANDS", {name: (f"{__name__}:{name}", "") for name in ("good", "bad", "judged")})
+    monkeypatch.setattr(
+        cli, "COMMANDS", {name: (f"{__name__}:{name}", "") for name in ("good", "bad", "judged")}
+    )
     monkeypatch.setattr(cli.LazyGroup, "get_command", lambda self, ctx, name: cli._mounted(commands[name]))
 
     @click.command()
