@@ -142,7 +142,7 @@ def build_table(
     """One row a labelled user and cut-off day, and notices of what was left out.
 
     Raises:
-        ConverterError: no event, or no such label.
+        ConverterError: no event, no such label, or nobody has a value in it.
         DataError: nobody was observed at a cut-off day.
     """
     dataset = data.dataset
@@ -174,7 +174,10 @@ def build_table(
             cutoffs=np.full(len(labels), NO_CUTOFF if cutoff is None else str(cutoff)),
         )
         tables.append(rows.rows(np.flatnonzero(known)))
-    return concatenate(tables), tuple(notices)
+    table = concatenate(tables)
+    if not len(table):
+        raise ConverterError(f"no user has a value in the label '{zoo.label}': 0 or 1 is needed for each")
+    return table, tuple(notices)
 
 
 def _split(table: Table, settings: Settings, seed: int) -> Split:

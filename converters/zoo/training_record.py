@@ -46,7 +46,8 @@ class DataSummary:
     notices: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return {**vars(self), "sha256": dict(self.sha256)}
+        lists = {"cutoffs": list(self.cutoffs), "notices": list(self.notices)}
+        return {**vars(self), **lists, "sha256": dict(self.sha256)}
 
     @classmethod
     def from_json(cls, value: object) -> DataSummary:
