@@ -1,0 +1,1 @@
+"""``edge demo``: everything once, for real, on this machine."""
