@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from math import isfinite, prod
 
 import numpy as np
 
@@ -54,6 +54,8 @@ class Predictor:
         self._advisor = Advisor(
             spec.rules, spec.outputs, spec.features, contributions=spec.contributions is not None
         )
+        self._advise = self._advisor.advise
+        self._has_rules = bool(spec.rules.risk_factors or spec.rules.actions)
         self._reason = reason
         # What every prediction reads, in attributes of its own: each hop costs 20 ns.
         self._input, self._outputs = spec.input, spec.outputs
@@ -100,18 +102,16 @@ class Predictor:
         self._record(done - start)
         if done > deadline and self._may_fall_back:
             return self._fallback(filled, feature_age_s, start, lent, done)
-        numbers = [outputs[name].item() for name in self._outputs]
-        values = dict(zip(self._outputs, numbers, strict=True))
-        if self._contributions is None:
-            contributions = {}
-        else:
+        values = {name: outputs[name].item() for name in self._outputs}
+        numbers = list(values.values())
+        contributions: dict[str, float] = {}
+        if self._contributions is not None:
             parts = outputs[self._contributions].ravel().tolist()
-            contributions = dict(zip(self._features, parts, strict=True))
+            contributions = dict(zip(self._features, parts))  # noqa: B905  lengths agree since __init__
             numbers += parts
-        if not math.isfinite(sum(numbers)):
+        if not isfinite(sum(numbers)):
             self._refuse_no_number(values | contributions)
-        numbers += given
-        factors, actions = self._advisor.advise(numbers)
+        factors, actions = self._advise([*numbers, *given]) if self._has_rules else ((), ())
         return Prediction(
             values,
             contributions,
@@ -231,7 +231,7 @@ class Predictor:
 
     def _refuse_no_number(self, answers: Mapping[str, float]) -> None:
         for name, value in answers.items():
-            if not math.isfinite(value):
+            if not isfinite(value):
                 raise RunFailed(f"{self.spec.model} {self._version} answered {value} for {name}")
 
 
@@ -245,7 +245,7 @@ def _check_fit(model: Model, spec: PredictorSpec) -> None:
         )
     if only.shape not in ((-1, width), (1, width)):
         raise FormatError(f"{spec.model}: the record names {width} features, the model takes {only}")
-    sizes = {info.name: math.prod(info.shape[1:]) for info in model.outputs}
+    sizes = {info.name: prod(info.shape[1:]) for info in model.outputs}
     wanted = dict.fromkeys(spec.outputs, 1)
     if spec.contributions is not None:
         wanted[spec.contributions] = width

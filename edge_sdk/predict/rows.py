@@ -127,10 +127,11 @@ def _hint(value: object) -> str:
 
 
 def _check_size(name: str, value: float) -> None:
-    if not math.isfinite(value):
-        raise InputError(f"feature {name} is {value}; it must be finite; leave it out if it is not known")
-    if abs(value) > _LARGEST:
-        raise InputError(f"feature {name} is {value:g}, too large for float32")
+    if abs(value) <= _LARGEST:
+        return
+    if abs(value) < math.inf:
+        raise InputError(f"feature {name} is too large for float32, which ends at {_LARGEST:g}")
+    raise InputError(f"feature {name} is {value}; it must be finite; leave it out if it is not known")
 
 
 def _length(name: str, column: Sequence[float]) -> int:

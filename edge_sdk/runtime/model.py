@@ -32,6 +32,7 @@ class Model:
         self.outputs: tuple[TensorInfo, ...] = like.outputs
         self.signatures: Mapping[str, Signature] = MappingProxyType({s.name: s for s in like.signatures})
         self.pool = pool
+        self._acquire, self._release, self._clock = pool.acquire, pool.release, pool.clock
         self._stateful = stateful
         self.single_row = all(info.shape[:1] == (1,) for info in (*like.inputs, *like.outputs))
         self._check = InputCheck(like.inputs, rows=self.single_row)
@@ -65,7 +66,7 @@ class Model:
             arrays, rows = inputs, 1
         else:
             arrays, rows = self._check(inputs)
-        session = self.pool.acquire(deadline_ns)
+        session = self._acquire(deadline_ns)
         try:
             outputs = session.run(arrays) if rows == 1 else self._row_by_row(session, arrays, rows)
             if self._stateful:
@@ -73,7 +74,7 @@ class Model:
         except BaseException as error:
             self._poisoned(session, error)
             raise
-        self.pool.release(session)
+        self._release(session)
         return outputs
 
     def run_checked(
@@ -89,8 +90,8 @@ class Model:
         Returns:
             The outputs, and when the session was lent, on the pool's clock.
         """
-        session = self.pool.acquire(deadline_ns)
-        lent = self.pool.clock()
+        session = self._acquire(deadline_ns)
+        lent = self._clock()
         try:
             if one_by_one:
                 outputs = self._row_by_row(session, arrays, len(next(iter(arrays.values()))))
@@ -101,7 +102,7 @@ class Model:
         except BaseException as error:
             self._poisoned(session, error)
             raise
-        self.pool.release(session)
+        self._release(session)
         return outputs, lent
 
     def _poisoned(self, session: Session, error: BaseException) -> None:

@@ -1,0 +1,90 @@
+"""The latency histogram: exact counts, honest quantiles, addition."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_sdk.errors import InputError
+from edge_sdk.predict.latency import EDGES_NS, LatencyHistogram, LatencyRecorder
+from tests.edge_sdk.runtime.fakes import Threads
+
+durations = st.lists(st.integers(0, EDGES_NS[-1]), min_size=1, max_size=60)
+
+
+def recorded(values: list[int]) -> LatencyHistogram:
+    recorder = LatencyRecorder()
+    for value in values:
+        recorder.record(value)
+    return recorder.snapshot()
+
+
+def test_edges_are_fixed() -> None:
+    """Histograms of different releases are added up: changing an edge changes a protocol."""
+    assert len(EDGES_NS) == 94
+    assert EDGES_NS[:5] == (1000, 1189, 1414, 1682, 2000)
+    assert EDGES_NS[-2:] == (8_388_608_000, 9_975_792_319)
+    assert all(low < high for low, high in pairwise(EDGES_NS))
+
+
+def test_nothing_recorded() -> None:
+    empty = LatencyHistogram()
+    assert (empty.count, empty.p50_ms, empty.p95_ms, empty.p99_ms) == (0, None, None, None)
+
+
+@given(durations)
+def test_counts_and_sum_are_exact(values: list[int]) -> None:
+    histogram = recorded(values)
+    assert histogram.count == len(values)
+    assert histogram.sum_ns == sum(values)
+
+
+@given(durations, st.sampled_from([0.5, 0.95, 0.99, 1.0]))
+def test_a_quantile_is_at_most_a_fifth_too_high(values: list[int], share: float) -> None:
+    told = recorded(values).quantile_ms(share)
+    assert told is not None
+    true = sorted(values)[math.ceil(share * len(values)) - 1] / 1e6
+    assert true <= told <= max(true * 1.1905, EDGES_NS[0] / 1e6)
+
+
+@given(durations, durations)
+def test_merging_is_recording_together(some: list[int], others: list[int]) -> None:
+    assert recorded(some).merge(recorded(others)) == recorded(some + others)
+
+
+def test_longer_than_the_last_edge() -> None:
+    assert recorded([EDGES_NS[-1] + 1]).p50_ms == math.inf
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.01, math.nan])
+def test_a_quantile_out_of_range(share: float) -> None:
+    with pytest.raises(InputError, match="a quantile lies in"):
+        recorded([1]).quantile_ms(share)
+
+
+@pytest.mark.parametrize(
+    ("counts", "total"),
+    [((1,), 0), ((-1,) + (0,) * len(EDGES_NS), 0), ((0,) * (len(EDGES_NS) + 1), -1)],
+)
+def test_histograms_are_valid(counts: tuple[int, ...], total: int) -> None:
+    with pytest.raises(InputError):
+        LatencyHistogram(counts, total)
+
+
+def test_no_count_is_lost_between_threads() -> None:
+    recorder = LatencyRecorder()
+    threads = Threads()
+
+    def work() -> None:
+        for _ in range(5000):
+            recorder.record(1500)
+
+    for _ in range(4):
+        threads.start(work)
+    threads.join()
+    assert recorder.snapshot().count == 20_000
+    assert recorder.snapshot().sum_ns == 20_000 * 1500
