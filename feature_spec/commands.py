@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
@@ -169,5 +170,6 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what stopped the writing may stop this; the first error counts
+            temporary.unlink(missing_ok=True)
         raise DataError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error

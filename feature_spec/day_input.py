@@ -233,13 +233,15 @@ def _daily(events: list[Event], today: int, observed: int, where: tzinfo) -> npt
 def _unrepeated(events: Iterable[Event]) -> Iterable[Event]:
     seen: dict[str, Event] = {}
     for event in events:
-        first = event if event.event_id is None else seen.setdefault(event.event_id, event)
-        if first is event:
+        if event.event_id is None:
             yield event
-        elif first.content != event.content:
+        elif event.event_id not in seen:
+            seen[event.event_id] = event
+            yield event
+        elif seen[event.event_id].content != event.content:
             raise DayInputError(
                 "event-id-conflict",
-                f"the event id '{event.event_id}' comes with two contents; give every event its own id",
+                f"the event id '{event.event_id[:40]}' comes with two contents; give every event its own id",
             )
 
 

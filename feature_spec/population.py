@@ -30,7 +30,7 @@ class People:
         users: their ids, each once.
         groups: who must not be split between training and test; the user id by default.
         labels: outcomes by name, int8, -1 where unknown.
-        origin: the day that the user's day 0 is, from which cut-off days count.
+        origin: the day that the user's day 0 is, from which cut-off days count; day 0 itself by default.
         observed_from: first day on which events could have been seen; the log's first day by default.
         observed_until: the day on which observation ended; unknown while it goes on.
         account_since: the day the account was made.
@@ -63,7 +63,8 @@ class People:
         for item in fields(self):
             column = getattr(self, item.name)
             if item.name not in {"users", "groups", "labels"}:
-                column = np.full(count, np.nan) if column is None else np.asarray(column, np.float64)
+                unknown = 0.0 if item.name == "origin" else np.nan
+                column = np.full(count, unknown) if column is None else np.asarray(column, np.float64)
                 object.__setattr__(self, item.name, column)
             for name, values in column.items() if item.name == "labels" else ((item.name, column),):
                 if len(values) != count:
@@ -133,7 +134,7 @@ class Dataset:
 
         Args:
             user: user ids.
-            day: whole day numbers; day 0 is the user's first unless ``people.origin`` says otherwise.
+            day: whole day numbers; cut-off days count from day 0 unless ``people.origin`` says otherwise.
             event_type: names from ``EVENT_TYPES``.
             count: how often, not negative.
             value: NaN where an event has none.
@@ -159,7 +160,7 @@ class Dataset:
         unknown = sorted(set(event_type) - set(order))
         if unknown:
             raise DataError(f"unknown event type '{unknown[0]}'; the types are {', '.join(EVENT_TYPES)}")
-        sorted_people = _sorted(people or People(tuple(set(user)), origin=np.zeros(len(set(user)))))
+        sorted_people = _sorted(people or People(tuple(set(user))))
         place = {name: index for index, name in enumerate(sorted_people.users)}
         owner = np.array([place.get(name, -1) for name in user], np.int64)
         kept = owner >= 0

@@ -1,0 +1,177 @@
+"""The day input of one user: its vectors, its laws, and that files give the same as a phone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_spec import PREBUILT
+from feature_spec.canonical import fingerprint
+from feature_spec.dataset import DataFiles, load
+from feature_spec.day_input import REASONS, Context, Event, day_input
+from feature_spec.errors import DayInputError
+from feature_spec.numpy_evaluator import evaluate
+from feature_spec.vectors import apply, vector_files
+from feature_spec.vocabulary import EVENT_TYPES
+
+VECTORS = Path(__file__).parents[2] / "docs/protocol/vectors/day-input"
+ACCEPT = json.loads((VECTORS / "accept.json").read_text("utf-8"))
+REFUSE = json.loads((VECTORS / "refuse.json").read_text("utf-8"))
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Pacific/Auckland",
+)
+START = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def test_the_published_files_are_what_the_code_makes() -> None:
+    made = vector_files()
+    assert sorted(made) == sorted(path.name for path in VECTORS.iterdir())
+    for name, content in made.items():
+        assert (VECTORS / name).read_bytes() == content, (
+            f"{name}: run `edge features vectors --out {VECTORS.name}`"
+        )
+
+
+def test_there_are_enough_of_them_and_each_has_its_own_name() -> None:
+    names = [vector["name"] for vector in (*ACCEPT["vectors"], *REFUSE["vectors"])]
+    assert len(ACCEPT["vectors"]) >= 30
+    assert len(REFUSE["vectors"]) >= 30
+    assert len(set(names)) == len(names)
+    assert {vector["reason"] for vector in REFUSE["vectors"]} == set(REASONS), "a vector for every reason"
+
+
+def test_the_published_definitions_are_the_prebuilt_ones() -> None:
+    document = json.loads((VECTORS / "feature_spec.json").read_text("utf-8"))
+    assert fingerprint(document) == ACCEPT["feature_spec_sha256"] == PREBUILT.fingerprint()
+
+
+@pytest.mark.parametrize("vector", ACCEPT["vectors"], ids=lambda vector: vector["name"])
+def test_accepts(vector: dict[str, Any]) -> None:
+    result = apply(vector["input"])
+    daily = np.zeros((90, 8, 3), np.float32)
+    for day, kind, channel, value in vector["expected"]["cells"]:
+        daily[day, kind, channel] = value
+    assert np.array_equal(result.daily, daily)
+    assert result.context.tolist() == np.array(vector["expected"]["context"], np.float32).tolist()
+    features = evaluate(PREBUILT, result.daily[None], result.context[None])[0]
+    assert features.tolist() == np.array(vector["expected"]["features"], np.float32).tolist()
+
+
+@pytest.mark.parametrize("vector", REFUSE["vectors"], ids=lambda vector: vector["name"])
+def test_refuses(vector: dict[str, Any]) -> None:
+    with pytest.raises(DayInputError) as caught:
+        apply(vector["input"])
+    assert caught.value.reason == vector["reason"]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["events", "as_of", "zone"])
+def test_a_wrong_vector_would_be_noticed(field: str) -> None:
+    """The control: with another instant, zone or event the cells of this vector change."""
+    vector = next(v for v in ACCEPT["vectors"] if v["name"] == "midnight-berlin")
+    other = {"events": [], "as_of": "2026-07-11T08:00:00Z", "zone": "UTC"}
+    changed = apply(vector["input"] | {field: other[field]})
+    assert not np.array_equal(changed.daily, apply(vector["input"]).daily)
+
+
+EVENTS = st.builds(
+    lambda minutes, kind, count, value: Event(
+        (START + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ"), kind, count, value
+    ),
+    st.integers(0, 120 * 24 * 60),
+    st.sampled_from(EVENT_TYPES),
+    st.integers(0, 50),
+    st.none() | st.integers(-400, 400).map(lambda quarter: quarter / 4),
+)
+AS_OF = "2026-05-20T11:00:00Z"
+
+
+@given(st.lists(EVENTS, max_size=30), st.sampled_from(ZONES), st.randoms(use_true_random=False))
+def test_order_does_not_matter(events: list[Event], zone: str, shuffler: random.Random) -> None:
+    shuffled = list(events)
+    shuffler.shuffle(shuffled)
+    assert np.array_equal(day_input(events, AS_OF, zone).daily, day_input(shuffled, AS_OF, zone).daily)
+
+
+@given(st.lists(EVENTS, max_size=20), st.sampled_from(ZONES))
+def test_delivering_twice_changes_nothing_with_ids_and_doubles_without(
+    events: list[Event], zone: str
+) -> None:
+    once = day_input(events, AS_OF, zone).daily
+    named = [replace(event, event_id=f"e{index}") for index, event in enumerate(events)]
+    assert np.array_equal(day_input(named * 2, AS_OF, zone).daily, once)
+    assert np.array_equal(day_input(events * 2, AS_OF, zone).daily, 2 * once)
+
+
+@given(st.lists(EVENTS, max_size=20), st.sampled_from(ZONES))
+def test_later_events_never_change_an_earlier_day_input(events: list[Event], zone: str) -> None:
+    past = [event for event in events if event.timestamp <= AS_OF]
+    assert np.array_equal(day_input(events, AS_OF, zone).daily, day_input(past, AS_OF, zone).daily)
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=40), st.sampled_from(ZONES))
+def test_files_give_the_same_as_a_phone(
+    tmp_path_factory: pytest.TempPathFactory, events: list[Event], zone: str
+) -> None:
+    """Batch and device must agree, or models are trained on other features than they are fed."""
+    folder = tmp_path_factory.mktemp("log")
+    with (folder / "events.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", "timestamp", "event_type", "count", "value"])
+        # Somebody else's event starts the log early, so that the window is full.
+        writer.writerow(["other", "2026-01-01T00:00:00Z", "session", 1, ""])
+        for event in events:
+            value = "" if event.value is None else event.value
+            writer.writerow(["u", event.timestamp, event.event_type, event.count, value])
+    (folder / "labels.csv").write_text(
+        "user_id,start_date,goal_start,goal_total_days,account_since,won\n"
+        "u,2026-02-01,2026-02-10,200,2025-12-31,1\nother,2026-02-01,,,,0\n"
+    )
+    snapshot = load(DataFiles(folder / "events.csv", folder / "labels.csv"), zone).snapshot(100)
+    user = snapshot.users.index("u")
+    # Day 100 from 1 February is 12 May; its end in the zone is just before 13 May begins there.
+    end = max(
+        instant
+        for minutes in range(-14 * 60, 15 * 60, 15)
+        if _local(instant := datetime(2026, 5, 13, tzinfo=UTC) + timedelta(minutes=minutes, seconds=-1), zone)
+        == 12
+    )
+    gains = [
+        e.value for e in events if e.event_type == "progress" and e.value is not None and _before(e, end)
+    ]
+    any_gain = any(e.event_type == "progress" and e.value is not None for e in events)
+    known = Context(
+        observed_since="2026-01-01",
+        account_since="2025-12-31",
+        goal_start="2026-02-10",
+        goal_total_days=200,
+        progress=min(1.0, max(0.0, sum(gains))) if any_gain else None,
+    )
+    phone = day_input(events, end.strftime("%Y-%m-%dT%H:%M:%SZ"), zone, known)
+    assert np.array_equal(snapshot.daily[user], phone.daily)
+    np.testing.assert_allclose(snapshot.context[user], phone.context, rtol=1e-6)
+
+
+def _local(instant: datetime, zone: str) -> int:
+    from zoneinfo import ZoneInfo
+
+    return instant.astimezone(ZoneInfo(zone)).day
+
+
+def _before(event: Event, end: datetime) -> bool:
+    return event.instant <= end.timestamp() * 1000
