@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from converters.targets.plan import TARGETS
 from converters.zoo.progress import Progress, silent
 from feature_spec.commands import data_options
 from feature_spec.dataset import DataFiles
+from quantization.recipes import FP32, RECIPES
 
 
 @click.group()
@@ -96,6 +98,67 @@ def train(
         "metrics": dict(record.metrics),
         "held_out": [{"user": row.user, "cutoff": row.cutoff} for row in record.held_out],
     }
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--target",
+    "targets",
+    type=click.Choice(TARGETS),
+    multiple=True,
+    required=True,
+    help="What to convert to; repeat it for several, which are then proven to agree.",
+)
+@click.option(
+    "--recipe",
+    "recipes",
+    metavar="NAME",
+    multiple=True,
+    default=(FP32.name,),
+    show_default=True,
+    help=f"How to store the numbers: {', '.join(RECIPES)}. Repeatable; {FP32.name} is always made.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Directory for the artifacts; new or empty.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Where the randomness comes from when MODEL is a zoo model and has to be trained first.",
+)
+def convert(
+    model: str, targets: tuple[str, ...], recipes: tuple[str, ...], out: Path, seed: int
+) -> dict[str, Any]:
+    """Convert MODEL, a directory written by `edge train`, or zoo:NAME, and prove that the twins agree.
+
+    A zoo model is fitted on its synthetic population first. The twins answer 1,000 rows of people who took no
+    part in training; nothing is written unless all agree with the source.
+    """
+    from converters import pipeline
+    from converters.targets.plan import plans
+    from converters.zoo.catalogue import PREFIX
+    from converters.zoo.comparison import comparison_rows
+    from converters.zoo.model_dir import load_model
+    from converters.zoo.training import synthetic_data, train
+
+    plans(targets, recipes)
+    if model.startswith(PREFIX):
+        trained = train(model, synthetic_data(seed), seed=seed, progress=_progress()).model
+    else:
+        trained = load_model(Path(model))
+    compared = comparison_rows(trained)
+    conversion = pipeline.convert_ensemble(
+        trained.ensemble, targets, recipes, rows=compared.rows, progress=_progress()
+    )
+    pipeline.write_conversion(conversion, out)
+    rows = {"people": compared.people, "made_up": compared.made_up}
+    return {"model": trained.training.model, "out": str(out), "rows": rows, **conversion.to_json()}
 
 
 def _progress() -> Progress:

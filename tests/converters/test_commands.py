@@ -14,7 +14,7 @@ import pytest
 from converters import commands
 from converters.errors import ConverterError
 from converters.zoo import training
-from converters.zoo.model_dir import load_model
+from converters.zoo.model_dir import load_model, save_model
 from converters.zoo.population import PopulationSettings, synthesise
 from tests.converters.conftest import TINY
 
@@ -154,6 +154,62 @@ def test_labels_without_the_column(run: Run, native_files: tuple[Path, Path], tm
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.convert
+def test_convert_a_trained_directory(run: Run, tiny_training: training.Training, tmp_path: Path) -> None:
+    save_model(tiny_training.model, tmp_path / "model")
+    args = ("--target", "tflite", "--recipe", "weight-int8", "--out", tmp_path / "artifacts")
+    result = run(commands.convert, tmp_path / "model", *args)
+    assert json.loads(json.dumps(result)) == result
+    assert result["rows"] == {"people": 1000, "made_up": 0}
+    assert result["twins"]["rows"] == 1000
+    figures = result["twins"]["artifacts"]
+    assert set(figures) == {"tflite-fp32", "tflite-weight-int8"}
+    assert figures["tflite-fp32"]["probability"] <= 1e-5
+    assert figures["tflite-weight-int8"]["agreement"] >= 0.99
+    for artifact in result["artifacts"]:
+        assert (tmp_path / "artifacts" / artifact["path"]).stat().st_size == artifact["bytes"]
+
+
+@pytest.mark.convert
+def test_convert_trains_a_zoo_model_first(run: Run, tmp_path: Path) -> None:
+    args = ("--target", "tflite", "--out", tmp_path / "artifacts", "--seed", 3)
+    result = run(commands.convert, "zoo:goal-success", *args)
+    assert result["model"] == "goal-success"
+    assert (tmp_path / "artifacts" / "tflite-fp32" / "model.tflite").is_file()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("no-such-dir", "--target", "tflite", "--out", "x"), "no-such-dir is not a trained model"),
+        (("zoo:mood", "--target", "tflite", "--out", "x"), "unknown zoo model 'zoo:mood'"),
+        (("zoo:goal-success", "--target", "onnx", "--recipe", "tiny", "--out", "x"), "tiny"),
+        (("zoo:goal-success", "--target", "onnx", "--recipe", "weight-int8", "--out", "x"), "onnx"),
+        (("zoo:goal-success", "--target", "onnx", "--target", "onnx", "--out", "x"), "once"),
+    ],
+)
+def test_what_cannot_be_converted(
+    run: Run, args: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConverterError, match=message):
+        run(commands.convert, *args)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("zoo:goal-success", "--out", "x"),
+        ("zoo:goal-success", "--target", "tflite"),
+        ("zoo:goal-success", "--target", "paper", "--out", "x"),
+    ],
+)
+def test_wrong_usage_of_convert(run: Run, args: tuple[str, ...]) -> None:
+    with pytest.raises(click.UsageError):
+        run(commands.convert, *args)
+
+
 def walk(command: click.Command) -> list[click.Command]:
     below = command.commands.values() if isinstance(command, click.Group) else ()
     return [command, *(each for child in below for each in walk(child))]
@@ -161,7 +217,7 @@ def walk(command: click.Command) -> list[click.Command]:
 
 @pytest.mark.parametrize(
     "command",
-    [each for top in (commands.train, commands.zoo) for each in walk(top)],
+    [each for top in (commands.train, commands.zoo, commands.convert) for each in walk(top)],
     ids=lambda command: command.name,
 )
 def test_everything_has_help(command: click.Command) -> None:

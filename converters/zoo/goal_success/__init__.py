@@ -1,0 +1,1 @@
+"""The goal-success ensemble: members, fitting, evaluation, rules."""

@@ -136,6 +136,19 @@ def test_noise_cannot_be_predicted_unless_people_leak(table: Table, fitter: Ense
     assert scores[1] > 0.8
 
 
+def test_the_meta_learner_does_not_trust_what_a_forest_knows_by_heart(table: Table) -> None:
+    """Labels at random and deep trees: in their own training rows they look right, out of fold they do not."""
+    linear = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(0)
+    noise = replace(table, labels=rng.permutation((np.arange(len(table)) % 2).astype(np.float32)))
+    deep = replace(TINY, depth=12)
+    fitted = EnsembleFitter(len(table.feature_names), deep).fit(noise, np.random.default_rng(1))
+    seen = fitted.forest.leaf_values(noise.features).mean(axis=1, keepdims=True)
+    mistaken = linear.LogisticRegression().fit(seen, noise.labels).coef_[0, 0]
+    assert abs(fitted.meta_weights[0]) < 1.5
+    assert mistaken > 3
+
+
 def test_figures_have_the_published_shape(tiny_training: training.Training) -> None:
     figures = tiny_training.model.training.metrics["goal-success"]["none"]
     names = {"auc", "accuracy", "precision", "recall", "f1", "brier", "calibration_error"}
