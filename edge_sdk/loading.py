@@ -1,0 +1,143 @@
+"""From the bytes of a served bundle to a model that predicts. Nothing here knows of networks or disks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edge_sdk.contract import bundle, golden, tolerance
+from edge_sdk.contract.manifest import Artifact
+from edge_sdk.contract.record import BundleContent, Record
+from edge_sdk.crypto import sealing
+from edge_sdk.errors import EdgeError, InputError, NotAvailable, VerificationError
+from edge_sdk.predict.prediction import Prediction, Reason
+from edge_sdk.predict.predictor import Predictor
+from edge_sdk.predict.spec import PredictorSpec
+from edge_sdk.runtime.engine import Array, Engine
+from edge_sdk.runtime.model import Model
+from edge_sdk.runtime.opening import open_model
+
+Progress = Callable[[str, int, int], None]
+"""Stage, how much is done, how much there is."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class LoadedModel:
+    """A verified model in memory; any thread may use it until it is closed.
+
+    Attributes:
+        record: everything that is known about it.
+        artifact: what it was loaded from, with its entry.
+        predict: from named numbers to a :class:`Prediction`; see :meth:`Predictor.predict`.
+        predict_batch: the same for a table; see :meth:`Predictor.predict_batch`.
+        run: from tensors to tensors; see :meth:`edge_sdk.runtime.Model.run`.
+    """
+
+    def __init__(self, model: Model, record: Record, artifact: Artifact, reason: Reason) -> None:
+        self.record = record
+        self.artifact = artifact
+        self._model = model
+        self.run: Callable[..., dict[str, Array]] = model.run
+        # Attributes and not methods: a method more on the way would cost every prediction.
+        self.predict: Callable[..., Prediction] = self._takes_tensors
+        self.predict_batch: Callable[..., Any] = self._takes_tensors
+        if record.features:
+            spec = PredictorSpec.from_record(record, release=artifact.entry.release)
+            predictor = Predictor(model, spec, reason=reason)
+            self.predict, self.predict_batch = predictor.predict, predictor.predict_batch
+            self.latency = predictor.latency
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.record.model
+
+    @property
+    def release(self) -> int:
+        """Under which it was installed."""
+        return self.artifact.entry.release
+
+    def close(self) -> None:
+        """Wait for the predictions in flight, then give the memory back."""
+        self._model.close()
+
+    def _takes_tensors(self, *_: object, **__: object) -> Any:
+        raise InputError(f"{self.record.model} takes tensors, not named features; use run")
+
+
+def open_bundle(served: bytes, artifact: Artifact, credential: sealing.AppKey | None) -> BundleContent:
+    """Verify and open the served bytes, in memory only.
+
+    Raises:
+        VerificationError: they are not what was signed, or do not open.
+        InputError: the wrong key, or none.
+    """
+    if len(served) != artifact.length:
+        raise VerificationError(
+            f"{artifact.path}: {len(served)} bytes, signed are {artifact.length}; fetch it again"
+        )
+    return sealing.open_served(served, artifact.sha256, artifact.entry, credential)
+
+
+def load(
+    content: BundleContent,
+    artifact: Artifact,
+    engine: str | Engine,
+    max_sessions: int,
+    reason: Reason = Reason.FRESH,
+) -> LoadedModel:
+    """Load a verified bundle into an engine.
+
+    Raises:
+        NotAvailable: this kind of payload is for other devices.
+        FormatError: the engine cannot read it, or it does not fit its record.
+        UpdateRequired: it needs a newer engine.
+        MissingExtraError: the engine is not installed.
+    """
+    record = content.record
+    if record.target in bundle.FOLDERS:
+        raise NotAvailable(f"{artifact.path}: no engine here runs {record.target} models")
+    payload = bytes(content.payload[record.payload])
+    model = open_model(payload, engine, max_sessions, state=record.state)
+    try:
+        return LoadedModel(model, record, artifact, reason)
+    except BaseException:
+        model.close()
+        raise
+
+
+def prove(loaded: LoadedModel, content: BundleContent, progress: Progress = silent) -> int:
+    """Run every golden case and compare within the record's tolerances.
+
+    Returns:
+        How many output tensors were compared; never 0.
+
+    Raises:
+        VerificationError: an output is wrong, or the model fails on a case.
+        FormatError: the cases are malformed.
+    """
+    record = content.record
+    cases = golden.from_bytes(bytes(content.files[bundle.GOLDEN_NAME]))
+    compared = 0
+    for done, case in enumerate(cases):
+        progress("prove", done, len(cases))
+        what = f"{loaded.artifact.path}: golden case {case.id}"
+        for result in tolerance.compare(case.outputs, _run(loaded, case.inputs, what), record.tolerances):
+            compared += 1
+            if not result.ok:
+                problem = result.problem or f"off by {result.error:.3g}, {result.excess:.3g} times the allowance"
+                raise VerificationError(
+                    f"{what}: output {result.output}: {problem}; the model does not work on this device"
+                )
+    progress("prove", len(cases), len(cases))
+    return compared
+
+
+def _run(loaded: LoadedModel, inputs: Mapping[str, Array], what: str) -> dict[str, Array]:
+    try:
+        return loaded.run(inputs)
+    except EdgeError as error:
+        raise VerificationError(f"{what}: {error}") from error

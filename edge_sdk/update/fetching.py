@@ -1,0 +1,115 @@
+"""HTTP for updates, behind the fetcher interface of the ``tuf`` package."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
+from tuf.ngclient import FetcherInterface
+
+from edge_sdk.contract.directives import RUNTIME
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+USER_AGENT: Final = f"coach-edge-sdk/{RUNTIME}"
+
+
+@dataclass(frozen=True)
+class HttpLimits:
+    """How patient a fetcher is.
+
+    Attributes:
+        connect_s: until a connection stands.
+        read_s: between two pieces of an answer.
+        grace_s: after which an answer must have come at ``slowest_bytes_per_s`` on average: a server that
+            sends a byte now and then would otherwise hold an update for ever.
+        redirects: followed, within the same origin.
+        piece_bytes: read at once.
+    """
+
+    connect_s: float = 10.0
+    read_s: float = 30.0
+    grace_s: float = 30.0
+    slowest_bytes_per_s: float = 500.0
+    redirects: int = 3
+    piece_bytes: int = 65_536
+
+
+class HttpFetcher(FetcherInterface):
+    """Fetches over HTTP(S) with the system's certificates.
+
+    Bodies are taken as they are, never decompressed. A redirect to another origin is refused: what is behind
+    it is not the server that the app named (often the login page of a public network).
+    """
+
+    def __init__(
+        self, limits: HttpLimits | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._limits = limits or HttpLimits()
+        self._clock = clock
+        self._pool = urllib3.PoolManager(
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            timeout=urllib3.Timeout(connect=self._limits.connect_s, read=self._limits.read_s),
+            retries=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        start = self._clock()
+        response = self._open(url)
+        for _ in range(self._limits.redirects):
+            target = response.headers.get("Location") if response.status in _REDIRECTS else None
+            if target is None:
+                break
+            response.close()
+            target = urljoin(url, target)
+            if _origin(target) != _origin(url):
+                raise DownloadError(f"{url} redirects to another server; a login page of the network, perhaps")
+            response = self._open(target)
+        if response.status != 200:
+            response.close()
+            raise DownloadHTTPError(f"{url}: HTTP status {response.status}", response.status)
+        return self._pieces(url, response, start)
+
+    def _open(self, url: str) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.request("GET", url, preload_content=False, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise _translated(url, error) from error
+
+    def _pieces(self, url: str, response: urllib3.BaseHTTPResponse, start: float) -> Iterator[bytes]:
+        # Here and not in the caller: a guarantee around a lazy iterator must hold while it is iterated.
+        limits, received, ended = self._limits, 0, False
+        try:
+            for piece in response.stream(limits.piece_bytes, decode_content=False):
+                received += len(piece)
+                elapsed = self._clock() - start
+                if elapsed > limits.grace_s and received < elapsed * limits.slowest_bytes_per_s:
+                    raise SlowRetrievalError(f"{url}: {received} bytes in {elapsed:.0f} s")
+                yield piece
+            ended = True
+        except urllib3.exceptions.HTTPError as error:
+            raise _translated(url, error) from error
+        finally:
+            if ended:
+                response.release_conn()
+            else:
+                response.close()  # what is left of the body must not answer the next request
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def _translated(url: str, error: urllib3.exceptions.HTTPError) -> DownloadError:
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return SlowRetrievalError(f"{url}: no answer in time")
+    return DownloadError(f"{url}: {error}")

@@ -1,0 +1,150 @@
+"""From what is trusted to an active model: resolve, download, verify, prove, flip."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_sdk.contract.manifest import Artifact
+from edge_sdk.errors import NotAvailable, RetryLater, VerificationError
+from edge_sdk.loading import LoadedModel, Progress, load, open_bundle, prove
+from edge_sdk.store import Cache
+from edge_sdk.trust import Reason, Resolution, Trusted, resolve
+from edge_sdk.trust.resolving import floor_of
+from edge_sdk.update.errors import translated
+from edge_sdk.update.policy import Conditions, UpdateStatus
+
+if TYPE_CHECKING:
+    from tuf.ngclient import FetcherInterface
+
+    from edge_sdk.crypto.sealing import AppKey
+    from edge_sdk.runtime.engine import Engine
+
+
+@dataclass(frozen=True)
+class Device:
+    """What an installation depends on, other than what is signed."""
+
+    channel: str
+    engine: str | Engine
+    capabilities: frozenset[str]
+    preference: tuple[str, ...]
+    max_sessions: int
+    credential: AppKey | None
+
+
+@dataclass(frozen=True)
+class Installation:
+    """How it ended; ``loaded`` is the new model, proven, where there is one."""
+
+    status: UpdateStatus
+    detail: str = ""
+    loaded: LoadedModel | None = None
+
+
+def install(
+    cache: Cache,
+    fetcher: FetcherInterface,
+    server: str,
+    trusted: Trusted,
+    model: str,
+    device: Device,
+    conditions: Conditions,
+    progress: Progress,
+) -> Installation:
+    """Make the release that is meant for this device active; the caller holds the cache's lock.
+
+    1. The directives, the floors and the marks say which artifact, or that there is none.
+    2. Its bytes are downloaded, unless they are here already (a rollback names old ones).
+    3. They are verified, opened in memory, and loaded.
+    4. All golden cases come out within the record's tolerances.
+    5. The pointer is flipped; what was active is kept as the previous one.
+
+    Whatever fails before 5 leaves the active model as it is.
+
+    Raises:
+        NotAvailable: the server has no such model in this channel.
+        UpdateRequired: it needs a newer SDK.
+        Offline, RetryLater: the bytes did not come, or not all of them.
+        VerificationError: they are not the signed ones, or the model does not work here.
+        InputError: it is sealed for another key.
+        StoreError: the disk refuses.
+    """
+    resolution = _resolve(cache, trusted, model, device)  # 1
+    artifact = resolution.artifact
+    if artifact is None:
+        return Installation(UpdateStatus.WITHHELD, str(resolution))
+    if resolution.reason is Reason.CURRENT:
+        return Installation(UpdateStatus.CURRENT)
+    served = cache.verified(artifact.sha256)  # 2
+    if served is None:
+        if conditions.obstacle:
+            return Installation(UpdateStatus.POSTPONED, conditions.obstacle)
+        served = download(cache, fetcher, server, artifact, progress)
+    content = open_bundle(served, artifact, device.credential)  # 3
+    loaded = load(content, artifact, device.engine, device.max_sessions)
+    try:
+        prove(loaded, content, progress)  # 4
+        cache.commit(cache.state().installed(artifact))  # 5
+    except BaseException:
+        loaded.close()
+        raise
+    return Installation(UpdateStatus.INSTALLED, loaded=loaded)
+
+
+def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Resolution:
+    state, channel = cache.state(), device.channel
+    known = {a.entry.model for a in trusted.artifacts.values() if a.entry.channel == channel}
+    if model not in known:
+        has = ", ".join(sorted(known)) or "none at all"
+        raise NotAvailable(f"the server has no model {model!r} in channel {channel!r}; it has {has}")
+    slot = state.models.get(model)
+    whole = slot is not None and cache.verified(slot.active.sha256) is not None
+    return resolve(
+        model,
+        channel,
+        trusted.artifacts.values(),
+        trusted.directives.directive(model, channel),
+        capabilities=device.capabilities,
+        install_id=state.install_id,
+        floor=floor_of(trusted.floors, model, channel),
+        mark=state.marks.release(model, channel),
+        installed=slot.active if slot is not None and whole else None,
+        preference=device.preference,
+    )
+
+
+def download(
+    cache: Cache, fetcher: FetcherInterface, server: str, artifact: Artifact, progress: Progress
+) -> bytes:
+    """Bring a bundle into the cache, counted and hashed as it comes.
+
+    Returns:
+        The served bytes, whose length and digest are the signed ones.
+
+    Raises:
+        Offline: no answer.
+        RetryLater: the answer ended early.
+        VerificationError: too many bytes, or other ones.
+    """
+    digest, received, pieces = hashlib.sha256(), 0, []
+    progress("download", 0, artifact.length)
+    with cache.receiving(artifact.sha256) as file, translated(artifact.path):
+        for piece in fetcher.fetch(f"{server}/v1/bundles/{artifact.sha256}"):
+            received += len(piece)
+            if received > artifact.length:
+                raise VerificationError(
+                    f"{artifact.path}: the server sends more than the {artifact.length} signed bytes; refused"
+                )
+            digest.update(piece)
+            file.write(piece)
+            pieces.append(bytes(piece))
+            progress("download", received, artifact.length)
+        if received < artifact.length:
+            raise RetryLater(
+                f"{artifact.path}: the download ended after {received} of {artifact.length} bytes; try again"
+            )
+        if digest.hexdigest() != artifact.sha256:
+            raise VerificationError(f"{artifact.path}: the server sent other bytes than the signed ones; refused")
+    return b"".join(pieces)

@@ -1,0 +1,93 @@
+"""What an app asks of an update, and what it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class UpdatePolicy(Enum):
+    """When a model may come over the network."""
+
+    LOCAL = "local"
+    """Never: what is installed is what there is."""
+    LOCAL_UPDATE_IN_BACKGROUND = "background"
+    """Later: what is installed serves now, and a thread looks for something newer."""
+    LATEST = "latest"
+    """Now: the call returns when the newest release for this device is active."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a bundle may be downloaded; metadata, a few kilobytes, always may.
+
+    Attributes:
+        unmetered: what the app knows of the network: True for Wi-Fi and the like, False where bytes cost
+            money, None where it does not know. Unknown counts as metered.
+        require_unmetered: download bundles only where ``unmetered`` is True.
+    """
+
+    unmetered: bool | None = None
+    require_unmetered: bool = False
+
+    @property
+    def obstacle(self) -> str:
+        """Why nothing may be downloaded now; empty where it may."""
+        if self.require_unmetered and self.unmetered is not True:
+            known = "is metered" if self.unmetered is False else "is not known to be unmetered"
+            return f"an unmetered network is required, and this one {known}"
+        return ""
+
+
+class RefreshStatus(Enum):
+    """How a refresh of the metadata ended."""
+
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    OFFLINE = "offline"
+    """The server could not be reached or is busy. Everything is as it was, and keeps working."""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The outcome of a refresh; ``detail`` says why where the status does not."""
+
+    status: RefreshStatus
+    detail: str = ""
+
+
+class UpdateStatus(Enum):
+    """How an update of one model ended."""
+
+    INSTALLED = "installed"
+    """A release was downloaded, proven and made active."""
+    CURRENT = "current"
+    """The release for this device was active already."""
+    WITHHELD = "withheld"
+    """There is nothing for this device now: paused, held out, not ramped, recalled, or nothing it can run."""
+    POSTPONED = "postponed"
+    """There is something, but the conditions do not allow a download now."""
+    OFFLINE = "offline"
+    """The server could not be reached or is busy."""
+    LOCAL = "local"
+    """Not looked for: the policy is LOCAL."""
+    STARTED = "started"
+    """A thread is looking; see ``EdgeClient.wait`` and ``EdgeClient.status``."""
+    FAILED = "failed"
+    """Of an update in the background only: it was refused. In the foreground this is an exception."""
+
+
+@dataclass(frozen=True)
+class Updated:
+    """The outcome of an update, and what is active after it.
+
+    Attributes:
+        status: how it ended.
+        detail: why, in one line; may be empty.
+        model_version, release: what predicts now; None where nothing is installed.
+    """
+
+    status: UpdateStatus
+    detail: str = ""
+    model_version: str | None = None
+    release: int | None = None
