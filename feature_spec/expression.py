@@ -280,9 +280,11 @@ def _print(node: Expression) -> str:
         return f"decay({node.value[0]:g})"
     if node.op == "daily":
         channel, *pairs = node.value
-        terms = [
-            f"{pair[1]:g} {pair[0]}" if pair[1] != 1 else pair[0] for pair in pairs if isinstance(pair, tuple)
-        ]
+        weights = dict(pair for pair in pairs if isinstance(pair, tuple))
+        missing = [name for name in EVENT_TYPES if name not in weights]
+        if len(missing) == 1 and set(weights.values()) == {1.0}:
+            return f"{channel}[all but {missing[0]}]"
+        terms = [name if weight == 1 else f"{weight:g} {name}" for name, weight in weights.items()]
         return f"{channel}[{' + '.join(terms)}]"
     if node.op in _INFIX:
         return f"({node.args[0]} {_INFIX[node.op]} {node.args[1]})"

@@ -99,6 +99,7 @@ def test_kinds() -> None:
 def test_formula_reads_like_one() -> None:
     tree = sum_days(daily("count", "session", message=2)) / context("goal_age_days")
     assert str(tree) == "(sum_days(count[session + 2 message]) / goal_age_days)"
+    assert str(daily("count", *EVENT_TYPES[1:])) == "count[all but session]"
 
 
 def test_equal_subtrees_are_computed_once() -> None:
