@@ -1,1 +1,67 @@
-"""The Python reference SDK: what ships to a device."""
+"""The Python reference SDK: what ships to a device.
+
+Names are imported when they are asked for, so that the contract alone costs nobody the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_sdk.client import EdgeClient as EdgeClient
+    from edge_sdk.crypto.sealing import AppKey as AppKey
+    from edge_sdk.errors import DeadlineExceeded as DeadlineExceeded
+    from edge_sdk.errors import EdgeError as EdgeError
+    from edge_sdk.errors import FormatError as FormatError
+    from edge_sdk.errors import InputError as InputError
+    from edge_sdk.errors import NotAvailable as NotAvailable
+    from edge_sdk.errors import RetryLater as RetryLater
+    from edge_sdk.errors import StoreError as StoreError
+    from edge_sdk.errors import UpdateRequired as UpdateRequired
+    from edge_sdk.errors import VerificationError as VerificationError
+    from edge_sdk.predict.prediction import Prediction as Prediction
+    from edge_sdk.predict.prediction import Reason as Reason
+    from edge_sdk.update.policy import Conditions as Conditions
+    from edge_sdk.update.policy import Refreshed as Refreshed
+    from edge_sdk.update.policy import RefreshStatus as RefreshStatus
+    from edge_sdk.update.policy import Updated as Updated
+    from edge_sdk.update.policy import UpdatePolicy as UpdatePolicy
+    from edge_sdk.update.policy import UpdateStatus as UpdateStatus
+
+_HOME = {
+    "AppKey": "crypto.sealing",
+    "Conditions": "update.policy",
+    "DeadlineExceeded": "errors",
+    "EdgeClient": "client",
+    "EdgeError": "errors",
+    "FormatError": "errors",
+    "InputError": "errors",
+    "NotAvailable": "errors",
+    "Prediction": "predict.prediction",
+    "Reason": "predict.prediction",
+    "RefreshStatus": "update.policy",
+    "Refreshed": "update.policy",
+    "RetryLater": "errors",
+    "StoreError": "errors",
+    "UpdatePolicy": "update.policy",
+    "UpdateRequired": "errors",
+    "UpdateStatus": "update.policy",
+    "Updated": "update.policy",
+    "VerificationError": "errors",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

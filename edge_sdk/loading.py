@@ -128,7 +128,9 @@ def prove(loaded: LoadedModel, content: BundleContent, progress: Progress = sile
         for result in tolerance.compare(case.outputs, _run(loaded, case.inputs, what), record.tolerances):
             compared += 1
             if not result.ok:
-                problem = result.problem or f"off by {result.error:.3g}, {result.excess:.3g} times the allowance"
+                problem = (
+                    result.problem or f"off by {result.error:.3g}, {result.excess:.3g} times the allowance"
+                )
                 raise VerificationError(
                     f"{what}: output {result.output}: {problem}; the model does not work on this device"
                 )

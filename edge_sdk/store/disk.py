@@ -24,7 +24,8 @@ Stamp = tuple[int, int, int]
 
 
 @contextmanager
-def _stored(what: str, path: Path) -> Iterator[None]:
+def stored(what: str, path: Path) -> Iterator[None]:
+    """Translate the operating system's errors; ``what`` completes "cannot ..."."""
     try:
         yield
     except OSError as error:
@@ -34,7 +35,7 @@ def _stored(what: str, path: Path) -> Iterator[None]:
 
 def make_folder(path: Path) -> None:
     """Make a folder and what leads to it, readable by its owner only."""
-    with _stored("make the folder", path):
+    with stored("make the folder", path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sync_folder(path.parent)
 
@@ -48,7 +49,7 @@ class Writer:
 
     def write(self, data: bytes | memoryview) -> None:
         """Append ``data``, all of it."""
-        with _stored("write", self._path):
+        with stored("write", self._path):
             self._file.write(data)
 
 
@@ -59,20 +60,20 @@ def replacing(path: Path) -> Iterator[Writer]:
     Raises:
         StoreError: the disk refuses (full, no permission, failing).
     """
-    with _stored("write", path):
+    with stored("write", path):
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
-        # Closed by hand: closing flushes, and a full disk must not speak up outside of _stored.
+        # Closed by hand: closing flushes, and a full disk must not speak up outside of ``stored``.
         file = os.fdopen(handle, "wb")
         try:
             yield Writer(file, path)
-            with _stored("write", path):
+            with stored("write", path):
                 file.flush()
                 os.fsync(file.fileno())
         finally:
-            with _stored("write", path):
+            with stored("write", path):
                 file.close()
-        with _stored("write", path):
+        with stored("write", path):
             os.replace(name, path)
             _sync_folder(path.parent)
     except BaseException:
@@ -89,7 +90,7 @@ def write(path: Path, data: bytes) -> None:
 
 def read(path: Path) -> bytes | None:
     """The content of a file, or None where there is none."""
-    with _stored("read", path):
+    with stored("read", path):
         try:
             return path.read_bytes()
         except FileNotFoundError:
@@ -98,7 +99,7 @@ def read(path: Path) -> bytes | None:
 
 def stamp(path: Path) -> Stamp | None:
     """What changes when the file is replaced, or None where there is none."""
-    with _stored("look at", path):
+    with stored("look at", path):
         try:
             found = os.stat(path)
         except FileNotFoundError:
@@ -108,7 +109,7 @@ def stamp(path: Path) -> Stamp | None:
 
 def names(folder: Path) -> list[str]:
     """The names in a folder, sorted; none where there is no folder."""
-    with _stored("list", folder):
+    with stored("list", folder):
         try:
             return sorted(os.listdir(folder))
         except FileNotFoundError:
@@ -117,7 +118,7 @@ def names(folder: Path) -> list[str]:
 
 def remove(path: Path) -> None:
     """Remove a file or a folder with all in it; fine if it is gone already."""
-    with _stored("remove", path):
+    with stored("remove", path):
         try:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -130,7 +131,7 @@ def remove(path: Path) -> None:
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """A private folder inside ``folder``, gone when the block ends."""
-    with _stored("make a folder in", folder):
+    with stored("make a folder in", folder):
         made = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder))
     try:
         yield made

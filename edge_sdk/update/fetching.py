@@ -71,7 +71,9 @@ class HttpFetcher(FetcherInterface):
             response.close()
             target = urljoin(url, target)
             if _origin(target) != _origin(url):
-                raise DownloadError(f"{url} redirects to another server; a login page of the network, perhaps")
+                raise DownloadError(
+                    f"{url} redirects to another server; a login page of the network, perhaps"
+                )
             response = self._open(target)
         if response.status != 200:
             response.close()

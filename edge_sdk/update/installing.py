@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_sdk.contract.manifest import Artifact
-from edge_sdk.errors import NotAvailable, RetryLater, VerificationError
+from edge_sdk.errors import NotAvailable, RetryLater, StoreError, VerificationError
 from edge_sdk.loading import LoadedModel, Progress, load, open_bundle, prove
 from edge_sdk.store import Cache
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
@@ -81,7 +81,10 @@ def install(
     if served is None:
         if conditions.obstacle:
             return Installation(UpdateStatus.POSTPONED, conditions.obstacle)
-        served = download(cache, fetcher, server, artifact, progress)
+        download(cache, fetcher, server, artifact, progress)
+        served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
+        if served is None:
+            raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
     content = open_bundle(served, artifact, device.credential)  # 3
     loaded = load(content, artifact, device.engine, device.max_sessions)
     try:
@@ -117,18 +120,15 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
 
 def download(
     cache: Cache, fetcher: FetcherInterface, server: str, artifact: Artifact, progress: Progress
-) -> bytes:
+) -> None:
     """Bring a bundle into the cache, counted and hashed as it comes.
-
-    Returns:
-        The served bytes, whose length and digest are the signed ones.
 
     Raises:
         Offline: no answer.
         RetryLater: the answer ended early.
         VerificationError: too many bytes, or other ones.
     """
-    digest, received, pieces = hashlib.sha256(), 0, []
+    digest, received = hashlib.sha256(), 0
     progress("download", 0, artifact.length)
     with cache.receiving(artifact.sha256) as file, translated(artifact.path):
         for piece in fetcher.fetch(f"{server}/v1/bundles/{artifact.sha256}"):
@@ -139,12 +139,12 @@ def download(
                 )
             digest.update(piece)
             file.write(piece)
-            pieces.append(bytes(piece))
             progress("download", received, artifact.length)
         if received < artifact.length:
             raise RetryLater(
                 f"{artifact.path}: the download ended after {received} of {artifact.length} bytes; try again"
             )
         if digest.hexdigest() != artifact.sha256:
-            raise VerificationError(f"{artifact.path}: the server sent other bytes than the signed ones; refused")
-    return b"".join(pieces)
+            raise VerificationError(
+                f"{artifact.path}: the server sent other bytes than the signed ones; refused"
+            )

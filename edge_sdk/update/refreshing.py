@@ -21,20 +21,22 @@ from edge_sdk.trust.accepting import TUF_ROLES
 from edge_sdk.update.errors import Offline, translated
 from edge_sdk.update.policy import Refreshed, RefreshStatus
 
-LIMITS: Final = {
-    "max_root_rotations": 256,
-    "root_max_length": 512_000,
-    "timestamp_max_length": 16_384,
-    "snapshot_max_length": 100_000,
-    "targets_max_length": 5_000_000,
-}
-"""What is read of each role at most; bytes, but for the rotations."""
-
 DIRECTIVES_MAX_LENGTH: Final = directives.MAX_BYTES * 4 // 3 + 10_000
 """Base64 of the largest payload, and signatures."""
 assert DIRECTIVES_MAX_LENGTH <= dsse.MAX_BYTES
 
 _TRIES: Final = 2
+
+
+def limits() -> UpdaterConfig:
+    """What TUF's client reads of each role at most, in bytes, and how many new roots in one refresh."""
+    return UpdaterConfig(
+        max_root_rotations=256,
+        root_max_length=512_000,
+        timestamp_max_length=16_384,
+        snapshot_max_length=100_000,
+        targets_max_length=5_000_000,
+    )
 
 
 def refresh(
@@ -111,12 +113,18 @@ def _run_tuf(
     for name, data in known.items():
         if data is not None:
             disk.write(folder / name, data)
-    with translated("metadata"):
+    with disk.stored("keep metadata in", folder), translated("metadata"):
         updater = Updater(
-            str(folder), f"{server}/metadata/", fetcher=fetcher, config=UpdaterConfig(**LIMITS), bootstrap=root
+            str(folder),
+            f"{server}/metadata/",
+            fetcher=fetcher,
+            config=limits(),
+            bootstrap=root,
         )
         updater.refresh()
         received = {f"{role}.json": (folder / f"{role}.json").read_bytes() for role in TUF_ROLES}
         # What TUF understood, and not the spelling it came in, is what the signatures cover.
-        signed = {role: Metadata.from_bytes(received[f"{role}.json"]).signed.to_dict() for role in TUF_ROLES}
+        signed: dict[str, Mapping[str, Any]] = {
+            role: Metadata.from_bytes(received[f"{role}.json"]).signed.to_dict() for role in TUF_ROLES
+        }
     return received, signed

@@ -1,0 +1,185 @@
+"""``edge fetch``, ``edge predict`` and ``edge status``; each returns what is to be printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater
+
+if TYPE_CHECKING:
+    from edge_sdk.crypto.sealing import AppKey
+    from edge_sdk.loading import Progress
+
+APP_KEY_VARIABLE: Final = "COACH_EDGE_APP_KEY"
+ENGINES: Final = ("litert", "onnxruntime")
+POLICIES: Final = ("local", "background", "latest")
+
+_PATIENCE_MS: Final = 60_000.0
+"""A person at a terminal waits for the value; the deadline and the fallback are for apps."""
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_cache = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder that holds the models.",
+)
+_app_key = click.option(
+    "--app-key",
+    type=_FILE,
+    help=f"File with the app key, for sealed bundles; otherwise {APP_KEY_VARIABLE} (base64).",
+)
+_engine = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=ENGINES[0],
+    show_default=True,
+    help="What runs the model.",
+)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--server", required=True, metavar="URL", help="Server to fetch from.")
+@click.option(
+    "--root", type=_FILE, required=True, help="root.json that the app ships; all trust begins there."
+)
+@_cache
+@click.option("--channel", default="stable", show_default=True, help="Channel whose releases to follow.")
+@click.option(
+    "--policy",
+    type=click.Choice(POLICIES),
+    default="latest",
+    show_default=True,
+    help="local: no network; background: as an app would while in use, only where the network is unmetered; "
+    "latest: now.",
+)
+@click.option("--unmetered", is_flag=True, help="This network is unmetered; unknown counts as metered.")
+@_app_key
+@_engine
+def fetch(
+    name: str,
+    server: str,
+    root: Path,
+    cache: Path,
+    channel: str,
+    policy: str,
+    unmetered: bool,
+    app_key: Path | None,
+    engine: str,
+) -> dict[str, Any]:
+    """Bring the model NAME into a cache: verified, proven on its golden cases, active."""
+    from edge_sdk.client import EdgeClient
+    from edge_sdk.update.policy import Conditions, UpdatePolicy, UpdateStatus
+
+    chosen = UpdatePolicy(policy)
+    conditions = Conditions(
+        unmetered=unmetered or None,
+        require_unmetered=chosen is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND,
+    )
+    with EdgeClient.open(cache, server, root.read_bytes(), channel, _credential(app_key), engine) as client:
+        done = client.update(name, chosen, conditions, _progress())
+        done = client.wait().get(name, done)
+        active = client.status()["models"].get(name, {}).get("active")
+    if done.status is UpdateStatus.FAILED or active is None:
+        kind: type[EdgeError] = (
+            RetryLater if done.status in (UpdateStatus.OFFLINE, UpdateStatus.POSTPONED) else NotAvailable
+        )
+        raise kind(f"{name} was not fetched ({done.status.value}): {done.detail or 'it is not installed'}")
+    return {"model": name, "status": done.status.value, "detail": done.detail, **active, "cache": str(cache)}
+
+
+@click.command()
+@click.argument("name")
+@_cache
+@click.option(
+    "--input",
+    "given",
+    required=True,
+    metavar="JSON|CSV",
+    help="Features: a JSON object or list of objects, a file of those or of CSV with a header (a column 'id' is "
+    "carried along), or - for stdin.",
+)
+@_app_key
+@_engine
+def predict(name: str, cache: Path, given: str, app_key: Path | None, engine: str) -> dict[str, Any]:
+    """Predict with the active model NAME, offline."""
+    from edge_sdk.client import EdgeClient
+    from edge_sdk.reading_rows import read_rows
+
+    text, source = _given(given)
+    with EdgeClient.open(cache, credential=_credential(app_key), engine=engine) as client:
+        model = client.model(name)
+        rows = read_rows(text, source, [feature.name for feature in model.record.features])
+        predictions = []
+        for number, row in enumerate(rows, start=1):
+            try:
+                made = model.predict(row.features, deadline_ms=_PATIENCE_MS)
+            except InputError as error:
+                raise InputError(f"{source}: row {number}: {error}") from error
+            label = {} if row.id is None else {"id": row.id}
+            predictions.append({**label, **_plain(made._asdict())})
+    return {
+        "model": name,
+        "model_version": model.record.model_version,
+        "release": model.release,
+        "engine": engine,
+        "predictions": predictions,
+    }
+
+
+@click.command()
+@_cache
+def status(cache: Path) -> dict[str, Any]:
+    """What a cache holds: models, releases, high-water marks."""
+    from edge_sdk.client import EdgeClient
+
+    with EdgeClient.open(cache) as client:
+        found = client.status()
+    # Both belong to a running client and say nothing about a folder.
+    return {key: value for key, value in found.items() if key not in ("background", "channel")}
+
+
+def _credential(file: Path | None) -> AppKey | None:
+    from edge_sdk.crypto.sealing import AppKey
+
+    if file is not None:
+        try:
+            return AppKey.from_text(file.read_text("ascii"))
+        except (InputError, UnicodeDecodeError) as error:
+            raise InputError(f"{file}: not an app key: {error}") from error
+    text = os.environ.get(APP_KEY_VARIABLE)
+    if not text:
+        return None
+    try:
+        return AppKey.from_text(text)
+    except InputError as error:
+        raise InputError(f"{APP_KEY_VARIABLE}: {error}") from error
+
+
+def _given(given: str) -> tuple[str, str]:
+    if given == "-":
+        return sys.stdin.read(), "stdin"
+    if given.lstrip()[:1] in ("{", "["):
+        return given, "--input"
+    try:
+        return Path(given).read_text("utf-8"), given
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"cannot read {given}: {reason}") from error
+
+
+def _progress() -> Progress | None:
+    context = click.get_current_context(silent=True)
+    found: Progress | None = None if context is None else context.obj
+    return found
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    lists = {key: list(value[key]) for key in ("risk_factors", "actions", "filled")}
+    return {**value, "reason": value["reason"].value, **lists}
