@@ -159,16 +159,6 @@ def list_keys(folder: Path) -> tuple[KeyInfo, ...]:
     return tuple(_info(_read_key(path), path) for path in paths)
 
 
-def read_app_key(path: Path) -> AppKey:
-    """The app key of a file that ``init_keys`` wrote.
-
-    Raises:
-        ReleaseError: the file cannot be read.
-        InputError: it does not hold an app key.
-    """
-    return AppKey.from_text(_read(path).decode("ascii", "replace"))
-
-
 def load_signers(folder: Path, root: bytes, passphrase: Passphrase) -> Signers:
     """Unlock as many targets keys as ``root`` asks for, and no more.
 

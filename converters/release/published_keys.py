@@ -10,9 +10,18 @@ from typing import Final
 from converters.errors import ReleaseError
 
 _PREFIX: Final = "coach-edge test key: "
-PUBLISHED_NAMES: Final = (
-    *(f"{role}{number}" for role in ("root", "targets") for number in ("", *(f"-{n}" for n in range(1, 10)))),
-    *("snapshot", "timestamp", "director", "app", "device", "attacker", "other"),
+_ROLES: Final = (
+    "root",
+    "targets",
+    "snapshot",
+    "timestamp",
+    "director",
+    "app",
+    "device",
+    "other",
+)
+PUBLISHED_NAMES: Final = tuple(
+    f"{role}{number}" for role in _ROLES for number in ("", *(f"-{n}" for n in range(1, 10)))
 )
 """The names that vectors may take: a key of a vector is the SHA-256 of the label ``coach-edge test key: <name>``."""
 

@@ -15,10 +15,10 @@ from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Metadata, Root
 
 from converters.errors import ReleaseError
-from converters.release import keys
 from converters.release.files import write_new_private
 from converters.release.keys import KeyPlan, init_keys, list_keys, load_signers
 from edge_sdk.crypto.keyfiles import KeyFile
+from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import EdgeError, InputError
 from tests.converters.release.support import CHEAP, NOW, Repository, passphrase
 
@@ -41,7 +41,7 @@ def test_the_folder_separates_who_signs_from_who_serves(tmp_path: Path) -> None:
         "online/timestamp.key",
         "root.json",
     ]
-    assert keys.read_app_key(tmp_path / "keys" / "app.key").key_id.startswith("app-")
+    AppKey.from_text((tmp_path / "keys" / "app.key").read_text())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")

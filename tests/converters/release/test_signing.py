@@ -18,6 +18,7 @@ from converters.errors import ReleaseError
 from converters.release import signing, tuf_metadata
 from converters.release.published_keys import PUBLISHED_NAMES, published_secret, refuse_vector_keys
 from converters.release.signing import Publication, artifact_of, read_targets, sign_publication
+from device_tests.vectors import keys as vector_keys
 from edge_sdk.contract import manifest as manifests
 from edge_sdk.contract.manifest import Artifact, Director, Manifest
 from edge_sdk.crypto import dsse
@@ -303,6 +304,11 @@ def test_every_published_key_is_refused(name: str) -> None:
         refuse_vector_keys([public_hex(Ed25519PrivateKey.from_private_bytes(secret))])
     with pytest.raises(ReleaseError, match="which hides nothing"):
         refuse_vector_keys([], [AppKey(secret).key_id])
+
+
+def test_the_vectors_of_the_protocol_use_no_other_keys() -> None:
+    for name in vector_keys.SIGNERS:
+        assert vector_keys.secret(name) == published_secret(name)
 
 
 def test_other_keys_are_not_refused(repository: Repository) -> None:

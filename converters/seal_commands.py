@@ -1,0 +1,222 @@
+"""``edge bundle``: build sealed bundles from a trained model, verify them, open them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from converters.zoo.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from edge_sdk.contract.record import BundleContent
+    from edge_sdk.crypto.sealing import AppKey, Sealed
+
+_TARGETS: Final = ("tflite", "coreml", "onnx")
+
+_bundle_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_app_key_option = click.option(
+    "--app-key",
+    envvar="COACH_EDGE_APP_KEY_FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Key file of tier app-key, as 'edge keys init' writes it (app.key).",
+)
+
+
+@click.group()
+def bundle() -> None:
+    """Seal, verify and open bundles."""
+
+
+@bundle.command()
+@click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", required=True, help="Name of the model, as devices ask for it.")
+@click.option("--model-version", required=True, help="Semantic version, such as 1.0.0.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    required=True,
+    type=click.Choice(_TARGETS),
+    help="What to convert to; may be repeated.",
+)
+@click.option(
+    "--recipe",
+    "recipes",
+    multiple=True,
+    default=("fp32",),
+    show_default=True,
+    help="How numbers are stored: fp32, weight-int8; may be repeated. Each is built for the targets that can have it.",
+)
+@click.option(
+    "--tier",
+    type=click.Choice(("none", "app-key")),
+    help="Encryption; by default app-key if --app-key is given, else none.",
+)
+@_app_key_option
+@click.option(
+    "--release",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Release number to note; publishing decides.",
+)
+@click.option("--channel", default="stable", show_default=True, help="Channel to note; publishing decides.")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the bundles."
+)
+def build(
+    model: Path,
+    name: str,
+    model_version: str,
+    targets: tuple[str, ...],
+    recipes: tuple[str, ...],
+    tier: str | None,
+    app_key: Path | None,
+    release: int,
+    channel: str,
+    out: Path,
+) -> dict[str, Any]:
+    """Convert MODEL, prove that all targets agree, and seal them.
+
+    MODEL is a directory that 'edge train' wrote. A bundle is three files: NAME-VERSION-TARGET-RECIPE.bundle, and
+    beside it .bundle.segments and .bundle.entry.json.
+    """
+    if tier == "app-key" and app_key is None:
+        raise click.UsageError("--tier app-key needs --app-key FILE")
+    if tier == "none" and app_key is not None:
+        raise click.UsageError("--tier none does not go with --app-key")
+    from edge_sdk.contract import identifiers
+    from edge_sdk.crypto.sealed_files import write_sealed
+
+    # Asked now, not after a minute of converting.
+    identifiers.name(name, "--name")
+    identifiers.name(channel, "--channel")
+    identifiers.model_version(model_version)
+    key = _key(app_key)
+    sealed = _build(model, name, model_version, targets, recipes, key, release, channel, _progress())
+    return {
+        "bundles": [{"path": str(write_sealed(each, out)), **_described(each)} for each in sealed],
+    }
+
+
+@bundle.command()
+@_bundle_argument
+@_app_key_option
+def verify(file: Path, app_key: Path | None) -> dict[str, Any]:
+    """Check every digest and tag of the bundle FILE, and say what it holds."""
+    sealed, content = _opened(file, app_key)
+    record = content.record
+    return {
+        "path": str(file),
+        **_described(sealed),
+        "inputs": [tensor.to_json() for tensor in record.inputs],
+        "outputs": [tensor.to_json() for tensor in record.outputs],
+        "features": [feature.name for feature in record.features],
+        "files": {name: len(data) for name, data in content.files.items()},
+    }
+
+
+@bundle.command(name="open")
+@_bundle_argument
+@_app_key_option
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder to make; it must not exist yet."
+)
+def open_command(file: Path, app_key: Path | None, out: Path) -> dict[str, Any]:
+    """Write the files inside the bundle FILE to a private folder, in clear."""
+    from converters.errors import ConverterError
+    from converters.release.files import new_private_folder, write_new_private
+
+    _, content = _opened(file, app_key)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConverterError(f"{out} exists and is not an empty folder; name a new one for --out")
+    try:
+        with new_private_folder(out) as folder:
+            for name, data in content.files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                write_new_private(folder / name, bytes(data))
+    except OSError as error:
+        raise ConverterError(f"cannot write {out}: {error.strerror}; nothing was left") from error
+    return {"out": str(out), "files": {name: len(data) for name, data in content.files.items()}}
+
+
+def _build(
+    directory: Path,
+    name: str,
+    model_version: str,
+    targets: tuple[str, ...],
+    recipes: tuple[str, ...],
+    app_key: AppKey | None,
+    release: int,
+    channel: str,
+    progress: Progress,
+) -> list[Sealed]:
+    from converters.pipeline import convert_ensemble
+    from converters.seal import facts_of, seal_artifact
+    from converters.zoo.comparison import comparison_rows
+    from converters.zoo.model_dir import load_model
+
+    model = load_model(directory)
+    facts = facts_of(model)
+    rows = comparison_rows(model).rows
+    conversion = convert_ensemble(model.ensemble, targets, recipes, rows=rows, progress=progress)
+    twins = {twin.name: twin for twin in conversion.twins.twins}
+    # float32 is always converted, as what the others are measured against; it is sealed if it was asked for.
+    wanted = [artifact for artifact in conversion.artifacts if artifact.plan.recipe.name in recipes]
+    sealed = []
+    for done, artifact in enumerate(wanted):
+        progress("seal", done, len(wanted))
+        sealed.append(
+            seal_artifact(
+                facts,
+                artifact,
+                name=name,
+                model_version=model_version,
+                channel=channel,
+                release=release,
+                app_key=app_key,
+                twin=twins[str(artifact.plan)],
+            )
+        )
+    progress("seal", len(wanted), len(wanted))
+    return sealed
+
+
+def _opened(file: Path, app_key: Path | None) -> tuple[Sealed, BundleContent]:
+    from edge_sdk.crypto.sealed_files import read_sealed
+    from edge_sdk.crypto.sealing import open_served
+
+    sealed = read_sealed(file)
+    return sealed, open_served(sealed.served, sealed.sha256, sealed.entry, _key(app_key))
+
+
+def _key(path: Path | None) -> AppKey | None:
+    from edge_sdk.crypto.sealing import AppKey
+
+    return None if path is None else AppKey.from_text(path.read_text(encoding="ascii", errors="replace"))
+
+
+def _described(sealed: Sealed) -> dict[str, Any]:
+    entry = sealed.entry
+    return {
+        "model": entry.model,
+        "model_version": entry.model_version,
+        "target": entry.target,
+        "recipe": entry.recipe,
+        "channel": entry.channel,
+        "release": entry.release,
+        "requires": entry.requires,
+        "tier": entry.tier,
+        "codec": entry.codec,
+        "bytes": len(sealed.served),
+        "plain_bytes": entry.plain_length,
+        "sha256": sealed.sha256,
+        "record_sha256": entry.record_sha256,
+    }
+
+
+def _progress() -> Progress:
+    given: Progress | None = click.get_current_context().obj
+    return given or silent
