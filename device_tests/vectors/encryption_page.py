@@ -1,0 +1,236 @@
+"""Vectors for docs/protocol/encryption.md."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from device_tests.vectors import keys, sample
+from device_tests.vectors.bundle_page import digests, open_input
+from device_tests.vectors.keys import text
+from device_tests.vectors.vector import Vector
+from edge_sdk.contract import bundle, framing
+from edge_sdk.crypto import sealing, streaming
+
+PAGE = "encryption"
+NAMES: dict[str, str] = {
+    "model": "goal-success",
+    "model_version": "1.0.0",
+    "target": "tflite",
+    "recipe": "float32",
+    "key_id": "app-0123456789abcdef",
+}
+SALT = keys.secret("salt")
+PREFIX = keys.secret("nonce prefix")[: streaming.PREFIX_BYTES]
+SEGMENT = framing.SEGMENT_BYTES
+FIRST = SEGMENT - streaming.HEADER_BYTES - streaming.TAG_BYTES
+"""Plain bytes in the first segment."""
+NEXT = SEGMENT - streaming.TAG_BYTES
+
+
+def vectors() -> Iterator[Vector]:
+    """All vectors of the page."""
+    yield from _associated_data()
+    yield from _segment_lists()
+    yield from _streams()
+    yield from _wrapped_keys()
+    yield from _sealed_bundles()
+
+
+def pattern(length: int) -> bytes:
+    """Byte i is i mod 251: long plaintexts that a vector need not hold."""
+    return (bytes(range(251)) * (length // 251 + 1))[:length]
+
+
+def _associated_data() -> Iterator[Vector]:
+    for name, fields in {
+        "plain": NAMES,
+        "empty-key-id": {**NAMES, "key_id": ""},
+        "two-byte-character": {**NAMES, "key_id": "caf\u00e9"},
+    }.items():
+        data = framing.associated_data(**fields)
+        yield Vector(PAGE, "associated-data", name, "length-prefixed fields", fields, {"hex": data.hex()})
+
+
+def _segment_lists() -> Iterator[Vector]:
+    for length in (1, SEGMENT, SEGMENT + 1, 3 * SEGMENT):
+        listed = framing.segment_list(pattern(length))
+        yield Vector(
+            PAGE,
+            "segment-list",
+            f"{length}-bytes",
+            "digests of the served bytes, byte i of which is i mod 251",
+            {"length": length},
+            {"segments": text(listed), "segments_sha256": hashlib.sha256(listed).hexdigest()},
+        )
+
+
+def apply(ciphertext: bytes, edit: dict[str, Any]) -> bytes:
+    """What the ``edit`` of a stream vector does to the ciphertext."""
+    match edit["op"]:
+        case "truncate":
+            return ciphertext[: edit["length"]]
+        case "append":
+            return ciphertext + bytes.fromhex(edit["hex"])
+        case "flip":
+            at = edit["offset"]
+            return ciphertext[:at] + bytes([ciphertext[at] ^ edit["mask"]]) + ciphertext[at + 1 :]
+        case "swap":
+            parts = [bytes(part) for part in framing.segments(ciphertext)]
+            a, b = edit["segments"]
+            parts[a], parts[b] = parts[b], parts[a]
+            return b"".join(parts)
+        case other:
+            raise ValueError(f"no edit {other!r}")
+
+
+def _streams() -> Iterator[Vector]:
+    def vector(name: str, why: str, length: int, edit: dict[str, Any] | None = None, **reader: str) -> Vector:
+        plain = pattern(length)
+        bound = framing.associated_data(**NAMES)
+        served = streaming.encrypt(plain, keys.secret("data"), bound, SALT, PREFIX)
+        served = apply(served, edit) if edit else served
+        inputs: dict[str, Any] = {
+            "plain_length": length,
+            "data_key": keys.secret("data").hex(),
+            "salt": SALT.hex(),
+            "nonce_prefix": PREFIX.hex(),
+            "bound_to": NAMES,
+            "edit": edit,
+            "ciphertext_length": len(served),
+            "ciphertext_sha256": hashlib.sha256(served).hexdigest(),
+            "open_with": {
+                "data_key": keys.secret(reader.pop("data_key", "data")).hex(),
+                "bound_to": {**NAMES, **reader},
+            },
+        }
+        inputs |= {"ciphertext": text(served)} if len(served) < 1_000 else {}
+        if edit or inputs["open_with"] != {"data_key": inputs["data_key"], "bound_to": NAMES}:
+            return Vector(PAGE, "stream", name, why, inputs, reason="key")
+        return Vector(PAGE, "stream", name, why, inputs, {"plain_sha256": hashlib.sha256(plain).hexdigest()})
+
+    yield vector("empty", "one segment of nothing", 0)
+    yield vector("one-byte", "one short segment", 1)
+    yield vector("short", "one short segment", 300)
+    yield vector("one-segment", "exactly one full segment", FIRST)
+    yield vector("one-more", "a second segment of one byte", FIRST + 1)
+    yield vector("two-segments", "exactly two full segments", FIRST + NEXT)
+    yield vector("three-segments", "two full segments and a short one", FIRST + NEXT + 1_000)
+    for field in NAMES:
+        other = {"model_version": "1.0.1"}.get(field, "other")
+        yield vector(f"bound-to-other-{field}".replace("_", "-"), f"another {field}", 300, **{field: other})
+    yield vector("other-key", "another data key", 300, data_key="app")
+    for name, why, offset in (
+        ("header-length", "the header says another length", 0),
+        ("salt", "a bit of the salt", 1),
+        ("nonce-prefix", "a bit of the nonce prefix", 33),
+        ("first-byte", "a bit of the first ciphertext byte", 40),
+        ("tag", "a bit of the tag", 355),
+    ):
+        yield vector(f"flipped-{name}", why, 300, {"op": "flip", "offset": offset, "mask": 1})
+    yield vector(
+        "flipped-in-last-segment",
+        "good segments before a bad one",
+        FIRST + NEXT + 9,
+        {"op": "flip", "offset": 2 * SEGMENT, "mask": 128},
+    )
+    yield vector("no-bytes", "nothing at all", 1, {"op": "truncate", "length": 0})
+    yield vector("header-only", "the header without a segment", 1, {"op": "truncate", "length": 40})
+    yield vector("cut-in-tag", "the last byte is missing", 1, {"op": "truncate", "length": 56})
+    yield vector(
+        "cut-at-segment",
+        "the last segment is missing",
+        FIRST + NEXT + 9,
+        {"op": "truncate", "length": 2 * SEGMENT},
+    )
+    yield vector(
+        "swapped-segments",
+        "two segments in the other order",
+        FIRST + 2 * NEXT,
+        {"op": "swap", "segments": [1, 2]},
+    )
+    yield vector("trailing-byte", "a byte behind the last segment", 300, {"op": "append", "hex": "00"})
+    yield vector(
+        "trailing-16-bytes",
+        "bytes behind a full segment, too few to be another",
+        FIRST,
+        {"op": "append", "hex": "00" * 16},
+    )
+    yield vector(
+        "trailing-segment",
+        "bytes behind a full segment that could be another",
+        FIRST,
+        {"op": "append", "hex": "00" * 17},
+    )
+
+
+def _wrapped_keys() -> Iterator[Vector]:
+    app = sealing.AppKey(keys.secret("app"))
+    names = {**NAMES, "key_id": app.key_id}
+    bound = framing.associated_data(**names)
+    nonce = keys.secret("nonce")[: sealing.NONCE_BYTES]
+    wrapped = nonce + sealing._aes_gcm(app).encrypt(nonce, keys.secret("data"), bound)
+    good = {"app_key": app.to_text().strip(), "bound_to": names, "wrapped_key": text(wrapped)}
+    yield Vector(
+        PAGE,
+        "app-key",
+        "plain",
+        "the data key unwrapped",
+        good,
+        {"key_id": app.key_id, "data_key": keys.secret("data").hex()},
+    )
+
+    def refused(name: str, why: str, **change: Any) -> Vector:
+        return Vector(PAGE, "app-key", name, why, {**good, **change}, reason="key")
+
+    other = sealing.AppKey(keys.secret("app-2"))
+    yield refused("other-key", "the entry names another key", app_key=other.to_text().strip())
+    yield refused(
+        "bound-to-other-recipe", "the data key of another artifact", bound_to={**names, "recipe": "int8"}
+    )
+    yield refused(
+        "flipped", "a bit of the wrapped key", wrapped_key=text(wrapped[:-1] + bytes([wrapped[-1] ^ 1]))
+    )
+    yield refused("short", "a byte is missing", wrapped_key=text(wrapped[:-1]))
+    yield refused("not-base64", "not base64", wrapped_key="*" + text(wrapped)[1:])
+
+
+def _sealed_bundles() -> Iterator[Vector]:
+    app = sealing.AppKey(keys.secret("app"))
+    plain = sample.plain()
+
+    def random(size: int) -> bytes:
+        return keys.secret(f"random {size}")[:size]
+
+    sealed = sealing.seal(plain, channel="stable", release=7, requires="tflite", app_key=app, random=random)
+    entry, bound = sealed.entry.to_json(), {"app_key": app.to_text().strip()}
+    inputs = {**open_input(sealed.served, entry), **bound}
+    yield Vector(
+        PAGE,
+        "open",
+        "app-key",
+        "a sealed bundle to its files",
+        inputs,
+        {"files": digests(bundle.read(plain))},
+    )
+    flipped = sealed.served[:-1] + bytes([sealed.served[-1] ^ 1])
+    yield Vector(
+        PAGE,
+        "open",
+        "other-tag",
+        "a changed tag, well signed",
+        {**open_input(flipped, entry), **bound},
+        reason="key",
+    )
+    moved = {**entry, "recipe": "int8"}
+    yield Vector(
+        PAGE,
+        "open",
+        "moved-to-other-recipe",
+        "an entry for another recipe",
+        {**open_input(sealed.served, moved), **bound},
+        reason="key",
+    )
+    changed = {**open_input(flipped, entry, sealed.sha256), **bound}
+    yield Vector(PAGE, "open", "other-bytes", "the digest comes before any key", changed, reason="digest")

@@ -1,0 +1,32 @@
+"""All vectors of all pages that this package makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from device_tests.vectors import (
+    bundle_page,
+    encryption_page,
+    identifiers_page,
+    manifest_page,
+    recorder_page,
+    rules_page,
+)
+from device_tests.vectors.vector import INDEX, Vector, index, write
+
+PAGES = (identifiers_page, manifest_page, bundle_page, encryption_page, rules_page, recorder_page)
+
+
+def vectors() -> tuple[Vector, ...]:
+    """Every vector, in a fixed order; the same on every machine."""
+    return tuple(vector for page in PAGES for vector in page.vectors())
+
+
+def generate(out_dir: Path) -> None:
+    """Replace the vectors of these pages below ``out_dir``, then index everything that lies there."""
+    made = vectors()
+    for page in {vector.page for vector in made}:
+        for path in (out_dir / page).glob("*.json"):
+            path.unlink()
+    write(made, out_dir)
+    (out_dir / INDEX).write_bytes(index(out_dir))

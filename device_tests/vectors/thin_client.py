@@ -1,0 +1,187 @@
+"""A thin client in Python: docs/protocol/manifest.md, step by step, on the code that the project ships.
+
+It reads what phones without a TUF client read, so that the page and its vectors are held against the real
+parsers. Pure: bytes, clock and marks in, verified values out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from edge_sdk.contract import directives as directives_module
+from edge_sdk.contract import document, identifiers
+from edge_sdk.contract import manifest as manifest_module
+from edge_sdk.contract.directives import Directive, Directives
+from edge_sdk.contract.manifest import Manifest
+from edge_sdk.crypto import dsse
+from edge_sdk.errors import FormatError, VerificationError
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Metadata, Root
+
+CLOCK_SKEW: Final = timedelta(seconds=300)
+"""How far a signed time may lie ahead of the device: clocks differ, a stolen key must not move time."""
+
+MAX_ROOT_BYTES: Final = 512_000
+
+
+class Refused(VerificationError):
+    """A refusal with its reason code."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a device remembers: the highest versions and the latest signed time that it accepted."""
+
+    manifest: int = 0
+    directives: int = 0
+    time: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The outcome of a refresh."""
+
+    root_version: int
+    manifest: Manifest
+    directives: Directives
+    marks: Marks
+
+
+def refresh(
+    pinned: bytes,
+    roots: Sequence[bytes],
+    manifest: bytes,
+    directives: bytes,
+    now: datetime,
+    marks: Marks | None = None,
+) -> Accepted:
+    """Verify everything that a thin client fetches.
+
+    Args:
+        pinned: the root.json in the app, or the last one that the device accepted.
+        roots: the files N+1.root.json, N+2.root.json, … as far as there are.
+        manifest: envelope from /v1/manifest.
+        directives: envelope from /v1/directives.
+        now: the device's clock.
+        marks: what earlier refreshes left.
+
+    Raises:
+        Refused: with the reason code of the page.
+    """
+    marks = marks or Marks()
+    try:
+        root = _follow(pinned, roots)
+        if root.signed.expires <= now:
+            raise Refused("expired", f"root version {root.signed.version} has expired")
+        keys, threshold = _targets_role(root)
+        payload = _signed(manifest, manifest_module.PAYLOAD_TYPE, keys, threshold)
+        offer = Manifest.from_bytes(payload)
+        _check_fresh("manifest", offer.version, marks.manifest, offer.issued, offer.expires, now, marks)
+        director = {offer.director.key_id: offer.director.public_key}
+        payload = _signed(directives, directives_module.PAYLOAD_TYPE, director, 1)
+        orders = Directives.from_bytes(payload)
+        _check_fresh(
+            "directives", orders.version, marks.directives, orders.issued, orders.expires, now, marks
+        )
+    except FormatError as error:
+        raise Refused("format", str(error)) from error
+    named = (orders.manifest_version, orders.manifest_sha256)
+    if named != (offer.version, hashlib.sha256(manifest).hexdigest()):
+        raise Refused("mismatch", "the directives go with another manifest; fetch both again")
+    seen = max(marks.time, offer.issued, orders.issued)
+    return Accepted(root.signed.version, offer, orders, Marks(offer.version, orders.version, seen))
+
+
+def decide(
+    accepted: Accepted, model: str, channel: str, install_id: str, installed: int, level: int
+) -> int | None:
+    """The release that the device should have, or None where it leaves things as they are.
+
+    Args:
+        accepted: the outcome of the refresh.
+        model: name of the model.
+        channel: name of the channel.
+        install_id: the device's install id.
+        installed: the highest release that the device ever activated for the model and channel, or 0.
+        level: the protocol level of the reader.
+    """
+    directive: Directive | None = accepted.directives.directive(model, channel)
+    if directive is None or directive.min_runtime > level:
+        return None
+    release = directive.release_for(model, channel, install_id)
+    floor = accepted.manifest.floors.get(manifest_module.floor_key(model, channel), 0)
+    if release is None or release < max(floor, installed):
+        return None
+    entries = (artifact.entry for artifact in accepted.manifest.artifacts)
+    signed = any((e.model, e.channel, e.release) == (model, channel, release) for e in entries)
+    return release if signed else None
+
+
+def _signed(envelope: bytes, payload_type: str, keys: Mapping[str, str], threshold: int) -> bytes:
+    try:
+        return dsse.verify(envelope, payload_type, keys, threshold)
+    except FormatError:
+        raise
+    except VerificationError as error:
+        raise Refused("signature", str(error)) from error
+
+
+def _check_fresh(
+    what: str, version: int, mark: int, issued: datetime, expires: datetime, now: datetime, marks: Marks
+) -> None:
+    if version < mark:
+        raise Refused("rollback", f"{what} version {version} is older than {mark}, which was seen before")
+    if max(issued, marks.time) > now + CLOCK_SKEW:
+        raise Refused("clock", f"the clock says {now}, but {what} or an earlier document was signed later")
+    if expires <= now:
+        raise Refused("expired", f"{what} expired at {expires}")
+
+
+def _follow(pinned: bytes, roots: Sequence[bytes]) -> Metadata[Root]:
+    from tuf.api.exceptions import UnsignedMetadataError
+
+    root = _root(pinned)
+    for data in roots:
+        new = _root(data)
+        try:
+            root.signed.verify_delegate("root", new.signed_bytes, new.signatures)
+            new.signed.verify_delegate("root", new.signed_bytes, new.signatures)
+        except UnsignedMetadataError as error:
+            raise Refused("signature", str(error)) from error
+        if new.signed.version != root.signed.version + 1:
+            raise Refused("mismatch", f"root {new.signed.version} does not follow {root.signed.version}")
+        root = new
+    return root
+
+
+def _root(data: bytes) -> Metadata[Root]:
+    from tuf.api.metadata import Metadata, Root
+    from tuf.api.serialization import DeserializationError
+
+    fields = document.parse(data, "root", max_bytes=MAX_ROOT_BYTES)
+    try:
+        root = Metadata[Root].from_bytes(data)
+        if root.signed.type != Root.type:
+            raise FormatError(f"root: its type is {root.signed.type!r}")
+    except DeserializationError as error:
+        raise FormatError(f"root: {error}") from error
+    identifiers.parse_time(fields["signed"]["expires"], "root: expires")
+    return root
+
+
+def _targets_role(root: Metadata[Root]) -> tuple[dict[str, str], int]:
+    role = root.signed.roles["targets"]
+    keys = {key_id: root.signed.keys[key_id] for key_id in role.keyids}
+    usable = {
+        i: k.keyval["public"] for i, k in keys.items() if (k.keytype, k.scheme) == ("ed25519", "ed25519")
+    }
+    return usable, role.threshold
