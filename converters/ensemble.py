@@ -324,6 +324,8 @@ class Ensemble:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             return cls._from_arrays(header["feature_names"], header["activations"], arrays)
+        except SourceError as error:
+            raise SourceError(f"{directory} does not hold an ensemble: {error}; train again") from error
         except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise SourceError(f"{directory} does not hold an ensemble ({error}); train again") from error
 

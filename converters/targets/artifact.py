@@ -31,12 +31,13 @@ class Artifact:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", MappingProxyType(dict(sorted(self.files.items()))))
-        payload = self.payload
-        if not self.files or any(
-            name != payload and not (self.is_folder and name.startswith(f"{payload}/")) for name in self.files
-        ):
+        if self.is_folder:
+            fits = all(name.startswith(f"{self.payload}/") for name in self.files) and bool(self.files)
+        else:
+            fits = set(self.files) == {self.payload}
+        if not fits:
             raise ConversionError(
-                f"an artifact of {self.plan} must consist of {payload}, not {list(self.files)}"
+                f"an artifact of {self.plan} must consist of {self.payload}, not {list(self.files)}"
             )
 
     @classmethod

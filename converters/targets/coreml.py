@@ -6,6 +6,7 @@ One row at a time: a fixed shape is what Core ML plans best, and what its iOS 15
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import io
 import json
@@ -39,27 +40,31 @@ def convert(source: Source) -> dict[str, bytes]:
         ConversionError: the converter failed.
         MissingExtraError: TensorFlow or coremltools is not installed.
     """
-    tf = tensorflow()
-    concrete = source.function(batch=1).get_concrete_function()
     with _quiet():
-        ct: Any = require("coremltools", extra="convert")
-        try:
-            model = ct.convert(
-                [concrete],
-                source="tensorflow",
-                convert_to="mlprogram",
-                minimum_deployment_target=ct.target.iOS15,
-                compute_precision=ct.precision.FLOAT32,
-                skip_model_load=True,
-            )
-        except (tf.errors.OpError, ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ConversionError(f"Core ML cannot express this model on iOS 15: {reason}") from error
-        spec = model.get_spec()
-        weights = (Path(model.weights_dir) / "weight.bin").read_bytes()
-        # TensorFlow hands outputs over in the order of their sorted names, and Core ML calls them Identity….
-        for given, name in zip(list(spec.description.output), sorted(source.outputs), strict=True):
-            ct.utils.rename_feature(spec, given.name, name, rename_inputs=False)
+        return _convert(source)
+
+
+def _convert(source: Source) -> dict[str, bytes]:
+    tf = tensorflow()
+    ct: Any = require("coremltools", extra="convert")
+    concrete = source.function(batch=1).get_concrete_function()
+    try:
+        model = ct.convert(
+            [concrete],
+            source="tensorflow",
+            convert_to="mlprogram",
+            minimum_deployment_target=ct.target.iOS15,
+            compute_precision=ct.precision.FLOAT32,
+            skip_model_load=True,
+        )
+    except (tf.errors.OpError, ValueError, RuntimeError, NotImplementedError, KeyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConversionError(f"Core ML cannot express this model on iOS 15: {reason}") from error
+    spec = model.get_spec()
+    weights = (Path(model.weights_dir) / "weight.bin").read_bytes()
+    # TensorFlow hands outputs over in the order of their sorted names, and Core ML calls them Identity….
+    for given, name in zip(list(spec.description.output), sorted(source.outputs), strict=True):
+        ct.utils.rename_feature(spec, given.name, name, rename_inputs=False)
     return _package(_tidied(spec, source), weights)
 
 
@@ -114,8 +119,9 @@ def _quiet() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     try:
         with quiet_stderr(), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            # It leaves a temporary package to the garbage collector, which then says so.
+            # It leaves a temporary package to the garbage collector, which says so: let it do that in here.
             warnings.filterwarnings("ignore", "Implicitly cleaning up", ResourceWarning)
             yield
+            gc.collect()
     finally:
         logger.setLevel(level)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import Any, Final
 
 from converters.errors import ConversionError
@@ -27,14 +30,19 @@ def convert(source: Source) -> bytes:
     onnx: Any = require("onnx", extra="convert")
     spec = [tf.TensorSpec([None, source.width], tf.float32, name=INPUT)]
     try:
-        with quiet_stderr():
+        with _quiet():
             model, _ = tf2onnx.from_function(source.function(batch=None), input_signature=spec, opset=_OPSET)
     except (tf.errors.OpError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConversionError(f"ONNX cannot express this model: {reason}") from error
     _tidy(model, source, onnx)
     check_standard(model)
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        # The converter passes on what it does not know, as if ONNX had such an operator.
+        reason = " ".join(str(error).split())[:300]
+        raise ConversionError(f"ONNX cannot express this model: {reason}") from error
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -53,6 +61,19 @@ def check_standard(model: Any) -> None:
     outside = [tensor.name for tensor in model.graph.initializer if tensor.external_data]
     if outside:
         raise ConversionError(f"the ONNX file keeps {outside[0]} in another file; store it inside")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converter's log to itself: what it says is in the error, or cannot be acted on."""
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with quiet_stderr():
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _tidy(model: Any, source: Source, onnx: Any) -> None:

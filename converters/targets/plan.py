@@ -39,13 +39,7 @@ def plan(target: str, recipe: str) -> Plan:
     Raises:
         UnsupportedError: the target or the recipe is unknown, or they do not go together; says why.
     """
-    if target not in TARGETS:
-        raise UnsupportedError(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
-    known: Target = target
-    try:
-        chosen = recipe_named(recipe)
-    except RecipeError as error:
-        raise UnsupportedError(str(error)) from error
+    known, chosen = _known_target(target), _known_recipe(recipe)
     if (known, chosen.name) in _IMPOSSIBLE:
         raise UnsupportedError(
             f"recipe {chosen.name} cannot be made for {known}: {_IMPOSSIBLE[known, chosen.name]}"
@@ -67,6 +61,8 @@ def plans(targets: tuple[str, ...], recipes: tuple[str, ...]) -> tuple[Plan, ...
     wanted = (FP32.name, *(recipe for recipe in recipes if recipe != FP32.name))
     if len(set(wanted)) != len(wanted):
         raise UnsupportedError("name each recipe once")
+    for target in targets:
+        _known_target(target)
     made = []
     for recipe in wanted:
         fitting, refusals = [], []
@@ -79,3 +75,16 @@ def plans(targets: tuple[str, ...], recipes: tuple[str, ...]) -> tuple[Plan, ...
             raise refusals[0]
         made += fitting
     return tuple(made)
+
+
+def _known_target(target: str) -> Target:
+    if target not in TARGETS:
+        raise UnsupportedError(f"unknown target {target!r}; known: {', '.join(TARGETS)}")
+    return target
+
+
+def _known_recipe(recipe: str) -> Recipe:
+    try:
+        return recipe_named(recipe)
+    except RecipeError as error:
+        raise UnsupportedError(str(error)) from error

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import struct
 from typing import Any
 
 from converters.errors import ConversionError
 from converters.frameworks import quiet_stderr, tensorflow
 from converters.sources import Source
+from feature_spec.extras import require
 
 
 def convert(source: Source) -> bytes:
@@ -28,12 +30,12 @@ def convert(source: Source) -> bytes:
     if concrete.captured_inputs:
         raise ConversionError("the source holds variables; build it of constants, or answers may become NaN")
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], owner)
+    failure = require("tensorflow.lite.python.convert_phase", extra="convert").ConverterError
     try:
         with quiet_stderr():
             model: bytes = converter.convert()
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ConversionError(f"TFLite cannot express this model: {reason}") from error
+    except (failure, tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise ConversionError(f"TFLite cannot express this model: {_reason(error)}") from error
     check_builtin(model)
     return model
 
@@ -69,3 +71,9 @@ def foreign_operators(model: bytes) -> tuple[str, ...]:
         return tuple(sorted((code.CustomCode() or b"unnamed").decode("utf-8", "replace") for code in custom))
     except (struct.error, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ConversionError(f"the TFLite file is damaged: {error}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The converter's page of intermediate code, brought down to the operators that it names at its end."""
+    named = re.findall(r"(?:Custom|Flex) ops: (.+)", str(error))
+    return f"no builtin operator for {', '.join(named)}" if named else " ".join(str(error).split())[:300]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from converters.ensemble import Dense, Ensemble, Forest
@@ -56,7 +58,7 @@ def random_layers(rng: np.random.Generator, widths: tuple[int, ...] = (16, 8)) -
             (rng.normal(size=there) * 0.1).astype(np.float32),
             "sigmoid" if number == len(widths) else "relu",
         )
-        for number, (here, there) in enumerate(zip(sizes, sizes[1:], strict=False))
+        for number, (here, there) in enumerate(pairwise(sizes))
     )
 
 
