@@ -7,7 +7,6 @@ A stolen server therefore cannot ship a model.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +35,6 @@ DIRECTOR_FILE: Final = "director.json"
 """In ``offline/``: the director's public half, which the targets metadata names."""
 
 ONLINE_KEYS: Final = ("snapshot", "timestamp", "director")
-_NUMBERED: Final = re.compile(r"(root|targets)-([1-9][0-9]?)")
 
 
 @dataclass(frozen=True)
@@ -174,8 +172,8 @@ def load_signers(folder: Path, root: bytes, passphrase: Passphrase) -> Signers:
     if (folder / OFFLINE).is_dir():
         folder = folder / OFFLINE
     named, threshold = tuf_metadata.role_keys(tuf_metadata.parse_root(root), "targets")
-    found = [path for path in sorted(folder.glob("targets-*.key")) if _NUMBERED.fullmatch(path.stem)]
-    usable = [file for file in map(_read_key, found) if file.public in named.values()]
+    found = map(_read_key, sorted(folder.glob("targets-[1-9].key")))
+    usable = [file for file in found if file.public in named.values()]
     if len(usable) < threshold:
         raise ReleaseError(
             f"{folder} holds {len(usable)} of the {threshold} targets keys that root.json asks for; "

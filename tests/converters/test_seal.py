@@ -312,6 +312,34 @@ class TestVerifyAndOpen:
         assert "\n" not in str(caught.value)
         assert not out.exists()
 
+    @pytest.mark.parametrize("at", range(3))
+    def test_killed_between_its_files(
+        self, sealed_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    ) -> None:
+        """Also over an older bundle of the same name: neither the old nor the new is half there."""
+        key, whole, steps = tmp_path / "app.key", os.replace, iter(range(3))
+
+        def dying(source: str, target: Path) -> None:
+            if next(steps) == at:
+                raise OSError(28, "No space left on device")
+            whole(source, target)
+
+        newer = seal_artifact(
+            brought(),
+            Artifact.of(plan("tflite", "fp32"), tflite(2 * WEIGHTS)),
+            name="mine",
+            model_version="1.0.0",
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", dying)
+            with pytest.raises(OSError, match="No space"):
+                write_sealed(newer, tmp_path)
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+        with pytest.raises(InputError, match=r"entry\.json is missing"):
+            run("verify", sealed_file, "--app-key", key)
+        write_sealed(newer, tmp_path)
+        assert run("verify", sealed_file)["sha256"] == newer.sha256
+
     def test_keys_that_do_not_open_it(self, sealed_file: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="pass that key"):
             run("verify", sealed_file)
