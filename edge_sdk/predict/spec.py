@@ -53,6 +53,9 @@ class PredictorSpec:
             raise FormatError(f"{self.model}: has no output with one number a row")
         if unknown := set(self.fallback) - set(self.outputs):
             raise FormatError(f"{self.model}: fallback for {min(unknown)!r}, which is no output")
+        for name, value in self.fallback.items():
+            if not math.isfinite(value):
+                raise FormatError(f"{self.model}: fallback for {name!r} is {value}")
         if not self.max_feature_age_s >= 0:
             raise FormatError(f"{self.model}: max_feature_age_s is {self.max_feature_age_s}")
         self.rules.check_names(self.outputs, self.features)
