@@ -178,7 +178,7 @@ class Context:
         return cls(**data)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DayInput:
     """The two tensors: ``daily`` float32 [90, 8, 3] and ``context`` float32 [6]."""
 

@@ -73,13 +73,12 @@ class _Columns:
     value: list[float] = field(default_factory=list)
 
 
-def load(files: DataFiles, zone: str = "UTC", users: Path | None = None) -> Dataset:
+def load(files: DataFiles, zone: str = "UTC") -> Dataset:
     """Read, check and join the files.
 
     Args:
         files: where they are.
         zone: IANA zone in which local days are counted for users who have none of their own.
-        users: a CSV file with user_id and zone; the one named in ``files`` if None.
 
     Raises:
         DataError: a file that is missing or malformed; the message names file, row and column.
@@ -90,7 +89,7 @@ def load(files: DataFiles, zone: str = "UTC", users: Path | None = None) -> Data
     mapping = _native(table, labels) if files.mapping is None else load_mapping(files.mapping)
     calendar = mapping.events.timestamp is not None
     people = None if labels is None else _people(labels, mapping.labels, calendar)
-    zones = _zones(zone, users or files.users, labels, mapping.labels)
+    zones = _zones(zone, files.users, labels, mapping.labels)
     events = _events(table, mapping, zones)
     if people is None:
         # Without a start date nobody has a day 0 in a log of timestamps; in a log of days it is day 0.

@@ -20,7 +20,7 @@ _PROGRESS: Final = EVENT_TYPES.index("progress")
 _DUE: Final = EVENT_TYPES.index("task_due")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class People:
     """What is known of each user besides events; every column has one entry a user, in the order of ``users``.
 
@@ -75,7 +75,7 @@ class People:
         return np.asarray(getattr(self, name), np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The day input of every user who was observed at the cut-off, in the order of their ids.
 
@@ -96,7 +96,7 @@ class Snapshot:
     notices: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Events of many users; made by ``from_columns`` or by ``load``.
 

@@ -222,3 +222,11 @@ def test_a_mapping_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(DefinitionError, match="not UTF-8"):
         load_mapping(tmp_path / "m.toml")
+
+
+def test_the_mapping_of_the_guide_is_one() -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/mapping.md").read_text("utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    mapping = parse_mapping(text, "guide")
+    assert [emission.event_type for emission in mapping.event_types["hand_in"]] == ["task_done", "progress"]
+    assert mapping.event_types["heartbeat"] == ()
