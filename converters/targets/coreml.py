@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import traceback
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ def _convert(source: Source) -> dict[str, bytes]:
             skip_model_load=True,
         )
     except (tf.errors.OpError, ValueError, RuntimeError, NotImplementedError, KeyError) as error:
+        traceback.clear_frames(error.__traceback__)  # they would keep the leftovers alive beyond _quiet
         reason = " ".join(str(error).split())[:300]
         raise ConversionError(f"Core ML cannot express this model on iOS 15: {reason}") from error
     spec = model.get_spec()
@@ -121,7 +123,9 @@ def _quiet() -> Iterator[None]:
         with quiet_stderr(), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             # It leaves a temporary package to the garbage collector, which says so: let it do that in here.
             warnings.filterwarnings("ignore", "Implicitly cleaning up", ResourceWarning)
-            yield
-            gc.collect()
+            try:
+                yield
+            finally:
+                gc.collect()
     finally:
         logger.setLevel(level)
