@@ -50,7 +50,7 @@ bench: install ## the published figures, each with its control
 	$(BIN)/edge bench
 
 vectors: install ## write the protocol vectors anew
-	$(BIN)/edge vectors --out docs/protocol/vectors
+	$(BIN)/python -m device_tests.vectors docs/protocol/vectors
 
 lock: install ## pin the requirements anew (hashes, no registry address)
 	./scripts/lock $(BIN)/uv

@@ -14,6 +14,7 @@ import click
 from coach_edge.demo.stages import Stages
 from coach_edge.demo.workdir import Workdir
 from converters.zoo.progress import Progress
+from edge_sdk.crypto.options import read_app_key
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.errors import EdgeError
 from feature_spec.commands import data_options
@@ -128,7 +129,7 @@ def _convert(place: Workdir, progress: Progress) -> tuple[Any, Any]:
 
 
 def _seal(place: Workdir, conversion: Any, facts: Any, progress: Progress) -> list[Sealed]:
-    from converters.release.keys import init_keys, read_app_key
+    from converters.release.keys import init_keys
     from converters.seal import seal_artifact
     from edge_sdk.crypto.sealed_files import write_sealed
 
@@ -154,7 +155,6 @@ def _seal(place: Workdir, conversion: Any, facts: Any, progress: Progress) -> li
 
 
 def _parity(place: Workdir, sealed: list[Sealed]) -> dict[str, Any]:
-    from converters.release.keys import read_app_key
     from device_tests import parity
     from device_tests.errors import VerdictFailed
     from edge_sdk.crypto.sealing import open_served

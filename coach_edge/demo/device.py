@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk import EdgeClient
+from edge_sdk.crypto.options import read_app_key
 from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import AppKey, open_served
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
         arguments: cache folder, app key file, bundle of the same artifact, JSON list of feature rows.
     """
     cache, key_file, bundle, people = map(Path, arguments)
-    key = AppKey.from_text(key_file.read_text())
+    key = read_app_key(key_file)
     rows: list[dict[str, float]] = json.loads(people.read_text())
     before = _resident_bytes()
     start = time.perf_counter()

@@ -10,6 +10,7 @@ import click
 
 from coach_edge.inspection import graphs
 from edge_sdk.contract.record import BundleContent, open_plain
+from edge_sdk.crypto.options import app_key_option
 from edge_sdk.crypto.sealed_files import BUNDLE, read_sealed
 from edge_sdk.crypto.sealing import AppKey, open_served
 from edge_sdk.errors import InputError
@@ -17,12 +18,8 @@ from edge_sdk.errors import InputError
 
 @click.command()
 @click.argument("path", metavar="FILE", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--app-key",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Key file, for the inside of a bundle of tier app-key.",
-)
-def inspect(path: Path, app_key: Path | None) -> dict[str, Any]:
+@app_key_option
+def inspect(path: Path, app_key: AppKey | None) -> dict[str, Any]:
     """Show what FILE is: a .bundle, .tflite, .onnx or .mlpackage; its record, files, tensors and sizes."""
     if path.is_dir():
         if path.suffix != ".mlpackage":
@@ -35,7 +32,7 @@ def inspect(path: Path, app_key: Path | None) -> dict[str, Any]:
             **graphs.coreml(files),
         }
     if path.name.endswith(BUNDLE):
-        return _bundle(path, AppKey.from_text(app_key.read_text()) if app_key else None)
+        return _bundle(path, app_key)
     data = path.read_bytes()
     about = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     if data[4:8] == b"TFL3":
