@@ -86,9 +86,8 @@ class CoreMLProgram:
             raise EvaluationError(
                 f"Core ML operator {operation.label} cannot be evaluated: {error}"
             ) from error
-        (output,) = operation.outputs
-        _check(output, result, f"operator {operation.kind}")
-        values[output.name] = result
+        _check(operation.output, result, f"operator {operation.kind}")
+        values[operation.output.name] = result
 
 
 def _resolved(argument: Argument, values: Mapping[str, Argument]) -> Array | str:

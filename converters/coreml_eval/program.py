@@ -56,12 +56,12 @@ class Operation:
 
     kind: str
     arguments: Mapping[str, Argument]
-    outputs: tuple[TensorInfo, ...]
+    output: TensorInfo
 
     @property
     def label(self) -> str:
         """How a message calls it."""
-        return f"{self.kind} ({self.outputs[0].name if self.outputs else 'no output'})"
+        return f"{self.kind} ({self.output.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +97,17 @@ def read_program(package: Package) -> Program:
     operations = []
     for message in blocks[opset].messages(3):
         kind, outputs = message.string(1), tuple(_named(output) for output in message.messages(3))
-        if message.messages(4):
+        if len(outputs) != 1 or message.messages(4):
             raise EvaluationError(
-                f"operator {kind} of the Core ML program has blocks of its own: not known here"
+                f"operator {kind} of the Core ML program has {len(outputs)} outputs or blocks of its own: "
+                "not known here"
             )
         if kind == "const":
-            constants[outputs[0].name] = _value(message.mapping(5)["val"], package)
+            constants[outputs[0].name] = _value(message.mapping(5).get("val", Message(b"")), package)
         else:
-            operations.append(Operation(kind, _arguments(message, package), outputs))
+            operations.append(Operation(kind, _arguments(message, package), outputs[0]))
     inputs = tuple(_named(given) for given in function.messages(1))
-    made = {output.name: output for operation in operations for output in operation.outputs}
+    made = {operation.output.name: operation.output for operation in operations}
     described = [output.string(1) for output in model.message(2).messages(10)]
     if set(described) != set(blocks[opset].strings(2)) or not set(described) <= set(made):
         raise EvaluationError(
@@ -157,7 +158,7 @@ def _value(message: Message, package: Package) -> NDArray[Any] | str:
         if dtype.kind == "U":
             return tensor.message(4).string(1)
         flat = _immediate(tensor, dtype)
-    if flat.size != prod(shape):
+    if flat.size != prod(shape) or min(shape, default=0) < 0:
         raise EvaluationError(f"a constant of shape {shape} has {flat.size} values: the program is damaged")
     return flat.reshape(shape)
 
@@ -165,8 +166,14 @@ def _value(message: Message, package: Package) -> NDArray[Any] | str:
 def _immediate(tensor: Message, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Numbers written into the program itself: floats, ints, bools, or the bytes of narrower types."""
     if 1 in tensor:
-        return np.frombuffer(tensor.message(1).fixed(1), "<f4").astype(dtype)
+        return _numbers(tensor.message(1).fixed(1), np.dtype("<f4")).astype(dtype)
     for field in (2, 3):
         if field in tensor:
             return np.array(tensor.message(field).integers(1), np.int64).astype(dtype)
-    return np.frombuffer(tensor.message(7).raw(1), dtype.newbyteorder("<")).astype(dtype)
+    return _numbers(tensor.message(7).raw(1), dtype.newbyteorder("<")).astype(dtype)
+
+
+def _numbers(data: bytes, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if len(data) % dtype.itemsize:
+        raise EvaluationError(f"a constant has {len(data)} bytes of {dtype.name}: the program is damaged")
+    return np.frombuffer(data, dtype)
