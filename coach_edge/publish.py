@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from converters.release.keys import Signers, load_signers
-from converters.release.passphrases import command_line_passphrase
 from converters.release.signing import artifact_of, newest_release, read_targets, sign_publication
+from edge_sdk.crypto.options import command_line_passphrase
 from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import Sealed
 from model_server.client import AdminClient
@@ -55,16 +55,17 @@ def publish(
     sealed = [read_sealed(path) for path in bundles]
     root_bytes = root.read_bytes()
     signers = load_signers(keys, root_bytes, command_line_passphrase())
-    return publish_release(
-        AdminClient(server, token),
-        sealed,
-        root_bytes,
-        signers,
-        channel=channel,
-        release=release,
-        now=datetime.now(UTC),
-        progress=ctx.obj,
-    )
+    with AdminClient(server, token) as client:
+        return publish_release(
+            client,
+            sealed,
+            root_bytes,
+            signers,
+            channel=channel,
+            release=release,
+            now=datetime.now(UTC),
+            progress=ctx.obj,
+        )
 
 
 def publish_release(
@@ -84,7 +85,7 @@ def publish_release(
         ReleaseError: the release does not grow, or what the server publishes is not signed under ``root``.
         ServerError: the server cannot be reached or refuses.
     """
-    previous = client.targets()
+    previous = client.current_targets()
     published = None if previous is None else read_targets(previous, root)
     model = bundles[0].entry.model
     number = release or newest_release(published, model, channel) + 1
@@ -97,7 +98,7 @@ def publish_release(
         client.put_object(sealed.served)
         client.put_object(sealed.segments)
     progress("upload", len(bundles), len(bundles))
-    client.publish(publication.targets, publication.manifest, publication.roots)
+    client.publish(publication, base_version=published.version if published else 0)
     return {
         "model": model,
         "channel": channel,

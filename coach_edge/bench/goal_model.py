@@ -74,8 +74,8 @@ def _ensemble(seed: int) -> Ensemble:
     widths = (len(PREBUILT.names), *settings.hidden, 1)
     layers = tuple(
         Dense(
-            rng.normal(size=(wide, narrow)) * np.sqrt(2 / wide),
-            rng.normal(size=narrow) / 10,
+            (rng.normal(size=(wide, narrow)) * np.sqrt(2 / wide)).astype(np.float32),
+            (rng.normal(size=narrow) / 10).astype(np.float32),
             "sigmoid" if narrow == 1 else "relu",
         )
         for wide, narrow in pairwise(widths)

@@ -171,18 +171,18 @@ def _distribute(place: Workdir, sealed: list[Sealed], stages: Stages, report: di
     from coach_edge.publish import publish_release
     from converters.release.keys import load_signers
     from model_server.client import AdminClient
+    from model_server.keys import load_keys
     from model_server.serve import start
 
     root = (place.keys / "root.json").read_bytes()
     phrases = _passphrases(place)
-    with start(
-        root=root, keys=place.keys / "online", data=place.server, passphrase=phrases.__getitem__
-    ) as server:
+    online = load_keys(place.keys / "online", root, phrases.__getitem__)
+    with start(root=root, keys=online, data=place.server, bind="127.0.0.1:0") as server:
         with stages.stage("sign"):
             signers = load_signers(place.keys, root, phrases.__getitem__)
-        with stages.stage("publish"):
+        with stages.stage("publish"), AdminClient(server.url, server.token) as client:
             report["release"] = publish_release(
-                AdminClient(server.url, server.token),
+                client,
                 sealed,
                 root,
                 signers,
