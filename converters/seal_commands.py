@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from converters.zoo.progress import Progress, silent
+from edge_sdk.crypto.options import app_key_option
+from edge_sdk.crypto.sealing import AppKey, Sealed
 
 if TYPE_CHECKING:
     from edge_sdk.contract.record import BundleContent
-    from edge_sdk.crypto.sealing import AppKey, Sealed
 
 _TARGETS: Final = ("tflite", "coreml", "onnx")
 
 _bundle_argument = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_app_key_option = click.option(
-    "--app-key",
-    envvar="COACH_EDGE_APP_KEY_FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Key file of tier app-key, as 'edge keys init' writes it (app.key).",
-)
 
 
 @click.group()
@@ -52,9 +47,9 @@ def bundle() -> None:
 @click.option(
     "--tier",
     type=click.Choice(("none", "app-key")),
-    help="Encryption; by default app-key if --app-key is given, else none.",
+    help="Encryption; by default app-key where there is an app key, else none.",
 )
-@_app_key_option
+@app_key_option
 @click.option(
     "--release",
     type=click.IntRange(1),
@@ -73,7 +68,7 @@ def build(
     targets: tuple[str, ...],
     recipes: tuple[str, ...],
     tier: str | None,
-    app_key: Path | None,
+    app_key: AppKey | None,
     release: int,
     channel: str,
     out: Path,
@@ -85,8 +80,6 @@ def build(
     """
     if tier == "app-key" and app_key is None:
         raise click.UsageError("--tier app-key needs --app-key FILE")
-    if tier == "none" and app_key is not None:
-        raise click.UsageError("--tier none does not go with --app-key")
     from edge_sdk.contract import identifiers
     from edge_sdk.crypto.sealed_files import write_sealed
 
@@ -94,7 +87,7 @@ def build(
     identifiers.name(name, "--name")
     identifiers.name(channel, "--channel")
     identifiers.model_version(model_version)
-    key = _key(app_key)
+    key = None if tier == "none" else app_key
     sealed = _build(model, name, model_version, targets, recipes, key, release, channel, _progress())
     return {
         "bundles": [{"path": str(write_sealed(each, out)), **_described(each)} for each in sealed],
@@ -103,8 +96,8 @@ def build(
 
 @bundle.command()
 @_bundle_argument
-@_app_key_option
-def verify(file: Path, app_key: Path | None) -> dict[str, Any]:
+@app_key_option
+def verify(file: Path, app_key: AppKey | None) -> dict[str, Any]:
     """Check every digest and tag of the bundle FILE, and say what it holds."""
     sealed, content = _opened(file, app_key)
     record = content.record
@@ -120,11 +113,11 @@ def verify(file: Path, app_key: Path | None) -> dict[str, Any]:
 
 @bundle.command(name="open")
 @_bundle_argument
-@_app_key_option
+@app_key_option
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder to make; it must not exist yet."
 )
-def open_command(file: Path, app_key: Path | None, out: Path) -> dict[str, Any]:
+def open_command(file: Path, app_key: AppKey | None, out: Path) -> dict[str, Any]:
     """Write the files inside the bundle FILE to a private folder, in clear."""
     from converters.errors import ConverterError
     from converters.release.files import new_private_folder, write_new_private
@@ -184,18 +177,12 @@ def _build(
     return sealed
 
 
-def _opened(file: Path, app_key: Path | None) -> tuple[Sealed, BundleContent]:
+def _opened(file: Path, app_key: AppKey | None) -> tuple[Sealed, BundleContent]:
     from edge_sdk.crypto.sealed_files import read_sealed
     from edge_sdk.crypto.sealing import open_served
 
     sealed = read_sealed(file)
-    return sealed, open_served(sealed.served, sealed.sha256, sealed.entry, _key(app_key))
-
-
-def _key(path: Path | None) -> AppKey | None:
-    from edge_sdk.crypto.sealing import AppKey
-
-    return None if path is None else AppKey.from_text(path.read_text(encoding="ascii", errors="replace"))
+    return sealed, open_served(sealed.served, sealed.sha256, sealed.entry, app_key)
 
 
 def _described(sealed: Sealed) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edge_sdk.crypto.options import command_line_passphrase
+
 if TYPE_CHECKING:
     from converters.release.keys import KeyInfo
 
@@ -41,7 +43,6 @@ def init(out: Path, roots: int, root_threshold: int, targets: int, targets_thres
     OUT/offline stays with those who sign; OUT/online goes to the server; root.json and app.key go into the app.
     """
     from converters.release import keys as key_files
-    from converters.release.passphrases import command_line_passphrase
 
     plan = key_files.KeyPlan(roots, root_threshold, targets, targets_threshold)
     made = key_files.init_keys(out, command_line_passphrase(confirm=True), datetime.now(UTC), plan=plan)

@@ -372,13 +372,6 @@ class TestVerifyAndOpen:
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
 
-    def test_a_key_for_nothing(self, sealed_file: Path, tmp_path: Path) -> None:
-        with pytest.raises(click.UsageError, match="does not go with"):
-            run(
-                "build", tmp_path, "--name", "m", "--model-version", "1.0.0", "--target", "tflite", "--tier", "none",
-                "--app-key", tmp_path / "app.key", "--out", tmp_path / "out",
-            )  # fmt: skip
-
 
 @pytest.mark.convert
 def test_from_a_model_directory_to_an_opened_bundle(trained: TrainedModel, tmp_path: Path) -> None:
@@ -397,3 +390,17 @@ def test_from_a_model_directory_to_an_opened_bundle(trained: TrainedModel, tmp_p
     run("open", made["path"], "--app-key", tmp_path / "app.key", "--out", tmp_path / "opened")
     with open_model(tmp_path / "opened" / "model.tflite") as model:
         assert [info.name for info in model.inputs] == ["features"]
+
+
+@pytest.mark.convert
+@pytest.mark.parametrize(("options", "tier"), [([], "app-key"), (["--tier", "none"], "none")])
+def test_a_key_in_the_environment(
+    trained: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], tier: str
+) -> None:
+    monkeypatch.setenv("COACH_EDGE_APP_KEY", APP_KEY.to_text())
+    save_model(trained, tmp_path / "model")
+    built = run(
+        "build", tmp_path / "model", "--name", "goals", "--model-version", "2.0.0", "--target", "tflite",
+        "--out", tmp_path / "bundles", *options,
+    )  # fmt: skip
+    assert [made["tier"] for made in built["bundles"]] == [tier]

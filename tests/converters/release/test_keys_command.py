@@ -9,8 +9,8 @@ import click
 import pytest
 
 from converters.release.commands import keys
-from converters.release.passphrases import command_line_passphrase
 from edge_sdk.crypto import keyfiles
+from edge_sdk.crypto.options import command_line_passphrase
 from edge_sdk.errors import InputError
 
 NAMES = ("root-1", "root-2", "root-3", "targets-1", "snapshot", "timestamp", "director")
