@@ -1,16 +1,39 @@
-"""How long predictions take: a histogram with fixed edges, so that any two of them can be added."""
+"""How long predictions take: a histogram with fixed edges, so that any two of them can be added.
+
+Every power of two of nanoseconds is cut into eight equal parts (as HdrHistogram does): integers only, the same on
+every platform, and the bucket of a duration is found without a search, whose steps through cold memory would cost
+more than the rest of recording.
+"""
 
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
 
 from edge_sdk.errors import InputError
 
-# 1 us to about 10 s in steps of 2^(1/4), about 19 %: fine enough for a p99, and 95 numbers in all.
-EDGES_NS = tuple(round(1000 * 2 ** (step / 4)) for step in range(94))
+_FIRST = 10  # durations below 2^10 ns, about 1 us, are not told apart
+_LAST = 34  # nor those from 2^34 ns, about 17 s
+_PARTS = 3  # bits: eight parts
+EDGES_NS = (
+    *(
+        ((1 << _PARTS) + part) << power - _PARTS
+        for power in range(_FIRST, _LAST)
+        for part in range(1 << _PARTS)
+    ),
+    1 << _LAST,
+)
+"""Bucket ``i`` counts EDGES_NS[i - 1] <= duration < EDGES_NS[i]; the first has no lower, the last no upper end."""
+
+
+def bucket_of(duration_ns: int) -> int:
+    """Index of the bucket of a duration."""
+    power = duration_ns.bit_length() - 1
+    if _FIRST <= power < _LAST:
+        part = (duration_ns >> power - _PARTS) & ((1 << _PARTS) - 1)
+        return ((power - _FIRST) << _PARTS) + part + 1
+    return 0 if power < _FIRST else len(EDGES_NS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +41,7 @@ class LatencyHistogram:
     """Counts between fixed edges.
 
     Attributes:
-        counts: calls with EDGES_NS[i - 1] < duration <= EDGES_NS[i]; the last counts everything longer.
+        counts: calls in each bucket.
         sum_ns: of all durations, exact.
     """
 
@@ -42,7 +65,7 @@ class LatencyHistogram:
     def quantile_ms(self, share: float) -> float | None:
         """Upper edge of the bucket that holds this share of the calls; None without calls.
 
-        The true quantile is at most 19 % smaller. Beyond the last edge: infinity.
+        The true quantile is at most an eighth smaller. Beyond the last edge: infinity.
         """
         if not 0 < share <= 1:
             raise InputError(f"a quantile lies in (0, 1], not {share}")
@@ -80,7 +103,7 @@ class LatencyRecorder:
 
     def record(self, duration_ns: int) -> None:
         """Count one call."""
-        bucket = bisect_left(EDGES_NS, duration_ns)
+        bucket = bucket_of(duration_ns)
         self._lock.acquire()  # without `with`, which costs as much again; nothing in between can raise
         self._counts[bucket] += 1
         self._sum_ns += duration_ns
