@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from device_tests.vectors import keys, sample
-from device_tests.vectors.bundle_page import digests, open_input
+from device_tests.vectors.bundle_opening import open_input
 from device_tests.vectors.keys import text
 from device_tests.vectors.vector import Vector
 from edge_sdk.contract import bundle, framing
@@ -86,7 +86,7 @@ def apply(ciphertext: bytes, edit: dict[str, Any]) -> bytes:
 
 
 def _streams() -> Iterator[Vector]:
-    def vector(name: str, why: str, length: int, edit: dict[str, Any] | None = None, **reader: str) -> Vector:
+    def vector(name: str, why: str, length: int, edit: dict[str, Any] | None = None, **other: str) -> Vector:
         plain = pattern(length)
         bound = framing.associated_data(**NAMES)
         served = streaming.encrypt(plain, keys.secret("data"), bound, SALT, PREFIX)
@@ -101,8 +101,8 @@ def _streams() -> Iterator[Vector]:
             "ciphertext_length": len(served),
             "ciphertext_sha256": hashlib.sha256(served).hexdigest(),
             "open_with": {
-                "data_key": keys.secret(reader.pop("data_key", "data")).hex(),
-                "bound_to": {**NAMES, **reader},
+                "data_key": keys.secret(other.pop("key", "data")).hex(),
+                "bound_to": {**NAMES, **other},
             },
         }
         inputs |= {"ciphertext": text(served)} if len(served) < 1_000 else {}
@@ -118,9 +118,10 @@ def _streams() -> Iterator[Vector]:
     yield vector("two-segments", "exactly two full segments", FIRST + NEXT)
     yield vector("three-segments", "two full segments and a short one", FIRST + NEXT + 1_000)
     for field in NAMES:
-        other = {"model_version": "1.0.1"}.get(field, "other")
-        yield vector(f"bound-to-other-{field}".replace("_", "-"), f"another {field}", 300, **{field: other})
-    yield vector("other-key", "another data key", 300, data_key="app")
+        value = {"model_version": "1.0.1"}.get(field, "other")
+        name = f"bound-to-other-{field}".replace("_", "-")
+        yield vector(name, f"another {field}", 300, None, **{field: value})
+    yield vector("other-key", "another data key", 300, key="app")
     for name, why, offset in (
         ("header-length", "the header says another length", 0),
         ("salt", "a bit of the salt", 1),
@@ -198,39 +199,21 @@ def _wrapped_keys() -> Iterator[Vector]:
 
 def _sealed_bundles() -> Iterator[Vector]:
     app = sealing.AppKey(keys.secret("app"))
-    plain = sample.plain()
+    sealed = sample.sealed(app_key=app)
+    entry, key = sealed.entry.to_json(), {"app_key": app.to_text().strip()}
 
-    def random(size: int) -> bytes:
-        return keys.secret(f"random {size}")[:size]
+    def vector(name: str, why: str, inputs: dict[str, Any], reason: str | None) -> Vector:
+        files = sample.digests(bundle.read(sample.plain()))
+        return Vector(
+            PAGE, "open", name, why, {**inputs, **key}, None if reason else {"files": files}, reason
+        )
 
-    sealed = sealing.seal(plain, channel="stable", release=7, requires="tflite", app_key=app, random=random)
-    entry, bound = sealed.entry.to_json(), {"app_key": app.to_text().strip()}
-    inputs = {**open_input(sealed.served, entry), **bound}
-    yield Vector(
-        PAGE,
-        "open",
-        "app-key",
-        "a sealed bundle to its files",
-        inputs,
-        {"files": digests(bundle.read(plain))},
-    )
     flipped = sealed.served[:-1] + bytes([sealed.served[-1] ^ 1])
-    yield Vector(
-        PAGE,
-        "open",
-        "other-tag",
-        "a changed tag, well signed",
-        {**open_input(flipped, entry), **bound},
-        reason="key",
-    )
     moved = {**entry, "recipe": "int8"}
-    yield Vector(
-        PAGE,
-        "open",
-        "moved-to-other-recipe",
-        "an entry for another recipe",
-        {**open_input(sealed.served, moved), **bound},
-        reason="key",
+    yield vector("app-key", "a sealed bundle to its files", open_input(sealed.served, entry), None)
+    yield vector("other-tag", "a changed tag, well signed", open_input(flipped, entry), "key")
+    yield vector(
+        "moved-to-other-recipe", "an entry for another recipe", open_input(sealed.served, moved), "key"
     )
-    changed = {**open_input(flipped, entry, sealed.sha256), **bound}
-    yield Vector(PAGE, "open", "other-bytes", "the digest comes before any key", changed, reason="digest")
+    late = open_input(flipped, entry, sealed.sha256)
+    yield vector("other-bytes", "the digest comes before any key", late, "digest")

@@ -5,21 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 
 from device_tests.vectors import (
-    bundle_page,
+    bundle_container,
+    bundle_contents,
+    bundle_opening,
     encryption_page,
     identifiers_page,
-    manifest_page,
+    manifest_decisions,
+    manifest_envelopes,
+    manifest_updates,
     recorder_page,
     rules_page,
 )
 from device_tests.vectors.vector import INDEX, Vector, index, write
 
-PAGES = (identifiers_page, manifest_page, bundle_page, encryption_page, rules_page, recorder_page)
+PARTS = (
+    identifiers_page,
+    manifest_envelopes,
+    manifest_updates,
+    manifest_decisions,
+    bundle_container,
+    bundle_contents,
+    bundle_opening,
+    encryption_page,
+    rules_page,
+    recorder_page,
+)
 
 
 def vectors() -> tuple[Vector, ...]:
     """Every vector, in a fixed order; the same on every machine."""
-    return tuple(vector for page in PAGES for vector in page.vectors())
+    return tuple(vector for part in PARTS for vector in part.vectors())
 
 
 def generate(out_dir: Path) -> None:

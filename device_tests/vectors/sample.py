@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from device_tests.vectors import rules_page
-from edge_sdk.contract import bundle, golden
+from device_tests.vectors import keys, rules_page
+from edge_sdk.contract import bundle, framing, golden
 from edge_sdk.contract.record import Budgets, FeatureInput, FileDigest, Record, TensorSpec, bundle_files
 from edge_sdk.contract.rules import Rules
 from edge_sdk.contract.tolerance import Tolerance
+from edge_sdk.crypto import sealing, streaming
 from feature_spec.canonical import canonical_json
 
 FEATURE_SPEC = canonical_json(
@@ -84,3 +87,33 @@ def plain(target: str = "tflite", **change: bytes) -> bytes:
     """The plain bytes of the sample bundle."""
     files = {**rest(target), **change}
     return bundle.write(bundle_files(record(files, target), files))
+
+
+def sealed(
+    target: str = "tflite", *, release: int = 7, app_key: sealing.AppKey | None = None
+) -> sealing.Sealed:
+    """The sample bundle as it is served, with codec ``none``: no two zlibs deflate alike."""
+
+    def random(size: int) -> bytes:
+        return keys.secret(f"random {size}")[:size]
+
+    data = plain(target)
+    made = sealing.seal(
+        data, channel="stable", release=release, requires=target, app_key=app_key, random=random
+    )
+    served = data
+    if app_key is not None:
+        bound = made.entry.associated_data
+        data_key, salt = random(streaming.DATA_KEY_BYTES), random(streaming.SALT_BYTES)
+        served = streaming.encrypt(data, data_key, bound, salt, random(streaming.PREFIX_BYTES))
+    segments = framing.segment_list(served)
+    digest = hashlib.sha256(segments).hexdigest()
+    return sealing.Sealed(served, segments, replace(made.entry, codec="none", segments_sha256=digest))
+
+
+def digests(files: Mapping[str, bytes | memoryview]) -> dict[str, dict[str, Any]]:
+    """Length and SHA-256 by name, as the outputs of vectors list files."""
+    return {
+        name: {"length": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, data in files.items()
+    }

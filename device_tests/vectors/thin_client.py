@@ -175,6 +175,10 @@ def _root(data: bytes) -> Metadata[Root]:
     except DeserializationError as error:
         raise FormatError(f"root: {error}") from error
     identifiers.parse_time(fields["signed"]["expires"], "root: expires")
+    for name, role in root.signed.roles.items():
+        listed = [root.signed.keys[key_id].keyval["public"].lower() for key_id in role.keyids]
+        if len(set(listed)) != len(listed):  # TUF counts key ids; one key must not reach a threshold alone
+            raise FormatError(f"root: role {name} lists a public key twice")
     return root
 
 

@@ -16,7 +16,7 @@ import pytest
 import device_tests.vectors
 from device_tests.errors import ParityError
 from device_tests.recording import Recording
-from device_tests.vectors import encryption_page, keys, manifest_page, thin_client
+from device_tests.vectors import encryption_page, keys, manifest_scene, sample, thin_client
 from device_tests.vectors.vector import INDEX, REASONS, Vector, index, write
 from edge_sdk.contract import buckets, bundle, codec, framing, golden, identifiers, tolerance
 from edge_sdk.contract.directives import Directive, Directives
@@ -135,9 +135,7 @@ def _stream(v: Json) -> Json:
 
 def _app_key(v: Json) -> Json:
     names, app = v["bound_to"], sealing.AppKey.from_text(v["app_key"])
-    sealed = sealing.seal(
-        device_tests.vectors.sample.plain(), channel="c", release=1, requires="tflite", app_key=app
-    )
+    sealed = sealing.seal(sample.plain(), channel="c", release=1, requires="tflite", app_key=app)
     entry = Entry.from_json({**sealed.entry.to_json(), **names, "wrapped_key": v["wrapped_key"]})
     return {"key_id": app.key_id, "data_key": sealing._unwrap(entry, app).hex()}
 
@@ -197,7 +195,7 @@ def _decision(v: Json) -> Json:
         identifiers.parse_time("2026-01-01T00:00:00Z"),
         identifiers.parse_time("2026-01-02T00:00:00Z"),
     )
-    offered = manifest_page.manifest_payload()["artifacts"][0]["entry"]
+    offered = manifest_scene.manifest_payload()["artifacts"][0]["entry"]
     entries = [Entry.from_json({**offered, "release": release}) for release in v["signed_releases"]]
     manifest = Manifest(
         1,
@@ -271,7 +269,7 @@ READERS: dict[str, Callable[[Json], Json]] = {
     "variant": lambda v: {
         "arms": [buckets.variant(v["experiment"], v["weights_bp"], i) for i in v["install_ids"]]
     },
-    "canonical": lambda v: {"canonical": base64.b64encode(manifest_page.canonical(v["value"])).decode()},
+    "canonical": lambda v: {"canonical": base64.b64encode(manifest_scene.canonical(v["value"])).decode()},
     "envelope": _envelope,
     "update": _update,
     "decision": _decision,
