@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import groupby, zip_longest
 from typing import TypeGuard
 
 import click
 
 INDENT = "  "
 _GAP = "  "
+_FOLD = 44
 
 
 def render(result: object) -> None:
@@ -20,13 +23,7 @@ def render(result: object) -> None:
 def lines(value: object, indent: str) -> list[str]:
     """The text of a value, each line behind ``indent``."""
     if isinstance(value, Mapping):
-        result = []
-        for key, item in value.items():
-            if _is_short(item):
-                result.append(f"{indent}{key}: {cell(item)}".rstrip())
-            else:
-                result += [f"{indent}{key}:", *lines(item, indent + INDENT)]
-        return result
+        return _mapping(value, indent)
     if _is_table(value):
         return table(value, indent)
     if _is_list(value):
@@ -37,23 +34,50 @@ def lines(value: object, indent: str) -> list[str]:
 def table(rows: Sequence[Mapping[str, object]], indent: str = "") -> list[str]:
     """Rows under the names of their columns, in the order in which columns first appear."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    body = [[cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, texts)) for texts in zip(columns, *body, strict=True)]
     numeric = [all(isinstance(row.get(column), int | float | None) for row in rows) for column in columns]
+    body = [[_wrapped(row.get(column)) for column in columns] for row in rows]
+    heads = [[column] for column in columns]
+    widths = [max(len(text) for texts in part for text in texts) for part in zip(heads, *body, strict=True)]
     result = []
-    for texts in (columns, *body):
-        aligned = [
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(texts, widths, numeric, strict=True)
-        ]
-        result.append((indent + _GAP.join(aligned)).rstrip())
+    for texts in (heads, *body):
+        for line in zip_longest(*texts, fillvalue=""):
+            aligned = [
+                text.rjust(width) if right else text.ljust(width)
+                for text, width, right in zip(line, widths, numeric, strict=True)
+            ]
+            result.append((indent + _GAP.join(aligned)).rstrip())
     return result
 
 
+def _mapping(value: Mapping[str, object], indent: str) -> list[str]:
+    """A line an item; figures that follow each other become the rows of one table."""
+    result: list[str] = []
+    for figures, group in groupby(value.items(), key=lambda pair: _is_figure(pair[1])):
+        items = list(group)
+        if figures and len(items) > 1:
+            rows = [{"": key, **item} for key, item in items if isinstance(item, Mapping)]
+            result += table(rows, indent)
+            continue
+        for key, item in items:
+            if _is_short(item):
+                result.append(f"{indent}{key}: {cell(item)}")
+            else:
+                result += [f"{indent}{key}:", *lines(item, indent + INDENT)]
+    return result
+
+
+def _wrapped(value: object) -> list[str]:
+    """The lines of a cell: long lists are folded between their items, nothing else is."""
+    text = cell(value)
+    if not _is_list(value) or len(text) <= _FOLD:
+        return [text]
+    return textwrap.wrap(text, _FOLD, break_long_words=False, break_on_hyphens=False)
+
+
 def cell(value: object) -> str:
-    """One value: floats to four significant digits, lists joined, nothing for None."""
-    if value is None:
-        return ""
+    """One value: floats to four significant digits, lists joined, a dash for nothing."""
+    if value is None or value == [] or value == {} or value == ():
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -81,8 +105,8 @@ def _is_short(value: object) -> bool:
 
 
 def _is_figure(value: object) -> bool:
-    """A mapping of numbers, such as a metric with its interval: one cell."""
-    return isinstance(value, Mapping) and all(not isinstance(item, Mapping) for item in value.values())
+    """A mapping of plain values, such as a metric with its interval."""
+    return isinstance(value, Mapping) and bool(value) and all(_is_short(item) for item in value.values())
 
 
 def _is_table(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:

@@ -49,7 +49,7 @@ class TestMounted:
     def test_text(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.run(["good"]) == 0
         out = capsys.readouterr().out
-        assert out.splitlines()[:3] == ["color: ", "rows:", "  a  b"]
+        assert out.splitlines() == ["color: -", "rows:", "    a  b", "  1.5  x", "    2  -", "empty: -"]
 
     def test_failure_is_one_line_and_1(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.run(["bad", "--json"]) == 1
