@@ -108,7 +108,7 @@ class Cache:
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other updates of this cache out, of any process."""
-        return lock.locked(self.folder / "lock")
+        return lock.locked(self.folder / "lock", wait_s=lock.WAIT_S)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -88,6 +88,12 @@ def write(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_scratch(path: Path, data: bytes) -> None:
+    """Write a file of a scratch folder: nobody reads it after a crash, so nothing is brought to the disk."""
+    with stored("write", path):
+        path.write_bytes(data)
+
+
 def read(path: Path) -> bytes | None:
     """The content of a file, or None where there is none."""
     with stored("read", path):

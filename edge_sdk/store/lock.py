@@ -31,7 +31,7 @@ TryLock = Callable[[Path], Release | None]
 
 
 @contextmanager
-def locked(path: Path, *, wait_s: float = WAIT_S, try_lock: TryLock | None = None) -> Iterator[None]:
+def locked(path: Path, *, wait_s: float, try_lock: TryLock | None = None) -> Iterator[None]:
     """Hold the lock for the block.
 
     Args:

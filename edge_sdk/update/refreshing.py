@@ -112,7 +112,7 @@ def _run_tuf(
         )
     for name, data in known.items():
         if data is not None:
-            disk.write(folder / name, data)
+            disk.write_scratch(folder / name, data)
     with disk.stored("keep metadata in", folder), translated("metadata"):
         updater = Updater(
             str(folder),

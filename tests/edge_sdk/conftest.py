@@ -1,0 +1,78 @@
+"""A device that has the first release of a model, and the repository behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_sdk.client import EdgeClient
+from edge_sdk.update import UpdateStatus
+from tests.edge_sdk.models import ROW, FakeEngine, fake_model
+from tests.edge_sdk.repository import SERVER, Network, Repository
+
+MODEL = "focus"
+
+
+@dataclass
+class Device:
+    """A cache folder, how it reaches the repository, and a client on it."""
+
+    folder: Path
+    repository: Repository
+    network: Network
+    engine: FakeEngine
+    stack: ExitStack
+    now: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.repository.now
+
+    def open(self, **options: Any) -> EdgeClient:
+        """Another client on the same cache."""
+        settings: dict[str, Any] = {
+            "server": SERVER,
+            "engine": self.engine,
+            "capabilities": frozenset({"tflite"}),
+            "clock": lambda: self.now,
+            "fetcher": self.network,
+        }
+        return self.stack.enter_context(EdgeClient.open(self.folder, **{**settings, **options}))
+
+    @property
+    def state(self) -> bytes:
+        """The pointer as it lies on the disk."""
+        return (self.folder / "state.json").read_bytes()
+
+    def predicts(self) -> tuple[int, float]:
+        """Release and answer of a freshly opened cache, without any network."""
+        answer = self.open(server=None, fetcher=None).model(MODEL).predict(ROW, deadline_ms=60_000)
+        return answer.release, answer.values["probability"]
+
+
+@pytest.fixture
+def repository() -> Repository:
+    return Repository()
+
+
+@pytest.fixture
+def make_device(tmp_path: Path) -> Iterator[Callable[[Repository], Device]]:
+    with ExitStack() as stack:
+        yield lambda repository: Device(
+            tmp_path / "cache", repository, Network(repository), FakeEngine(), stack
+        )
+
+
+@pytest.fixture
+def device(make_device: Callable[[Repository], Device], repository: Repository) -> Device:
+    """Release 1 is installed: probability is 0.1 times the sum of the features."""
+    repository.publish(fake_model(0.1, 1))
+    device = make_device(repository)
+    done = device.open(root=repository.root).update(MODEL)
+    assert done.status is UpdateStatus.INSTALLED
+    return device
