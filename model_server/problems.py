@@ -46,7 +46,8 @@ def install(app: Flask) -> None:
             return _response(error.status, error.slug, error.title, str(error), error.headers)
         if isinstance(error, HTTPException):
             name, headers = error.name, dict(error.get_headers())
-            kept = {key: headers[key] for key in ("Allow", "Retry-After") if key in headers}
+            names: tuple[str, ...] = ("Allow", "Retry-After")
+            kept = {key: headers[key] for key in names if key in headers}
             return _response(
                 error.code or 500, name.lower().replace(" ", "-"), name, error.description or name, kept
             )

@@ -1,0 +1,105 @@
+"""The ``serve`` command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from model_server.errors import StartError
+
+
+@click.command()
+@click.option(
+    "--root",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Root metadata that clients trust (root.json of 'edge keys init').",
+)
+@click.option(
+    "--keys",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with snapshot.key, timestamp.key and director.key, and no other key.",
+)
+@click.option(
+    "--data",
+    default=Path("edge-data"),
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the admin token and, by default, database and objects.",
+)
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Where objects lie: a folder or s3://bucket/prefix. Default: DATA/objects.",
+)
+@click.option(
+    "--database", metavar="URL", help="Catalogue, as SQLAlchemy writes it. Default: SQLite in DATA."
+)
+@click.option(
+    "--bind",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8765",
+    show_default=True,
+    help="Where to listen; port 0 takes a free one.",
+)
+def serve(
+    root: Path, keys: Path, data: Path, storage: str | None, database: str | None, bind: str
+) -> dict[str, Any]:
+    """Serve signed releases until stopped (Ctrl-C or SIGTERM).
+
+    The admin token is taken from COACH_EDGE_TOKEN, or made at the first start and kept in DATA. Passphrases
+    of the keys are taken from COACH_EDGE_PASSPHRASE_SNAPSHOT, ..._TIMESTAMP and ..._DIRECTOR, or asked for.
+    """
+    from model_server.serve import require_extras, start
+
+    require_extras()
+    from model_server.keys import load_keys
+    from model_server.token_file import FILE, VARIABLE
+
+    try:
+        root_bytes = root.read_bytes()
+    except OSError as error:
+        raise StartError(
+            f"cannot read --root {root}: {error.strerror}; 'edge keys init' makes one"
+        ) from error
+    online = load_keys(keys, root_bytes, _passphrase)
+    stop = threading.Event()
+    # In place before the first request can come, so that a supervisor's signal is never lost.
+    before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        token = os.environ.get(VARIABLE)
+        with start(
+            root=root_bytes,
+            keys=online,
+            data=data,
+            storage=storage,
+            database=database,
+            bind=bind,
+            token=token,
+        ) as server:
+            where = VARIABLE if token is not None else str(data / FILE)
+            click.echo(f"Serving on {server.url}; the admin token is in {where}. Ctrl-C stops.", err=True)
+            stop.wait()
+            return {"url": server.url, "stopped": True}
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _passphrase(name: str) -> str:
+    from edge_sdk.crypto.keyfiles import environment_variable
+
+    variable = environment_variable(name)
+    if variable in os.environ:
+        return os.environ[variable]
+    if not sys.stdin.isatty():
+        raise StartError(f"key {name}: no passphrase; set {variable}, or run this in a terminal")
+    answer: str = click.prompt(f"Passphrase of {name}", hide_input=True, err=True)
+    return answer

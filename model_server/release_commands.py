@@ -1,0 +1,107 @@
+"""The ``release`` commands: what is published, and who gets it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from model_server.errors import NotFound
+
+_PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
+
+
+class Percent(click.ParamType[int]):
+    """A share from 0 to 100 with at most two decimals, as whole basis points."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Decimal text to basis points, without floating point: 0.29 is 29 and not 28."""
+        if isinstance(value, int):
+            return value
+        match = _PERCENT.fullmatch(value)
+        points = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else -1
+        if not 0 <= points <= 10_000:
+            self.fail(f"{value!r} is not a share from 0 to 100 with at most two decimals", param, ctx)
+        return points
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--token",
+            envvar="COACH_EDGE_TOKEN",
+            required=True,
+            help="Admin token of the server; better given as COACH_EDGE_TOKEN, which others cannot see.",
+        ),
+        click.option(
+            "--server", required=True, metavar="URL", help="The server, such as http://127.0.0.1:8765."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _channel(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--channel", default="stable", show_default=True, help="Channel of the release.")(
+        command
+    )
+
+
+@click.group()
+def release() -> None:
+    """Releases: list them, and say who gets them."""
+
+
+@release.command("list")
+@_options
+def list_releases(server: str, token: str) -> dict[str, Any]:
+    """List what is published, newest first, and who gets it now."""
+    from model_server.client import AdminClient
+
+    with AdminClient(server, token) as client:
+        releases = client.releases()
+        try:
+            channels = client.directives()["channels"]
+        except NotFound:
+            channels = {}
+    return {"releases": releases, "directives": channels}
+
+
+@release.command()
+@click.argument("model")
+@_channel
+@click.option("--percent", "points", required=True, type=Percent(), help="Share of devices, 0 to 100.")
+@_options
+def rollout(model: str, channel: str, points: int, server: str, token: str) -> dict[str, Any]:
+    """Give the newest release of MODEL to a share of the devices; the others keep what they have."""
+    return _set(server, token, channel, model, ramp_bp=points)
+
+
+@release.command()
+@click.argument("model")
+@_channel
+@_options
+def pause(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
+    """Stop new installs of MODEL; devices that have it keep it."""
+    return _set(server, token, channel, model, paused=True)
+
+
+@release.command()
+@click.argument("model")
+@_channel
+@_options
+def resume(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
+    """Allow new installs of MODEL again."""
+    return _set(server, token, channel, model, paused=False)
+
+
+def _set(server: str, token: str, channel: str, model: str, **changes: Any) -> dict[str, Any]:
+    from model_server.client import AdminClient
+
+    with AdminClient(server, token) as client:
+        directive = client.set_directive(channel, model, **changes)
+    return {"model": model, "channel": channel, "directive": directive}
