@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.ensemble import Ensemble
-from converters.errors import ConversionError
+from converters.errors import ConversionError, GateError
 from converters.gates import TwinsReport, check, compare_twins
 from converters.sources import Source, ensemble_source
 from converters.targets import Artifact, Plan, plan, plans
@@ -77,6 +77,8 @@ def convert_ensemble(
         MissingExtraError: a converter is not installed.
     """
     wanted = plans(tuple(targets), tuple(recipes))
+    if not len(rows):
+        raise GateError("no rows to compare the twins on: nothing can be proven; pass some held-out rows")
     source = ensemble_source(ensemble)
     made: dict[Plan, Artifact] = {}
     progress("convert", 0, len(wanted))

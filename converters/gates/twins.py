@@ -106,7 +106,8 @@ def compare_twins(ensemble: Ensemble, artifacts: tuple[Artifact, ...], rows: F32
         if twins[-1].exact:
             exact.append(answers)
     spread = {
-        name: float(np.ptp(np.stack([answers[name] for answers in exact]), axis=0).max()) for name in OUTPUTS
+        name: float(np.ptp(np.stack([answers[name].astype(np.float64) for answers in exact]), axis=0).max())
+        for name in OUTPUTS
     }
     return TwinsReport(len(rows), tuple(twins), MappingProxyType(spread))
 
