@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from converters.ensemble import Dense, Ensemble, Forest
+from converters.errors import ConversionError
 from converters.sources import INPUT, ensemble_source
 from converters.targets import tflite
 from converters.zoo.catalogue import GOAL_SUCCESS
@@ -54,7 +55,7 @@ def goal_tflite(seed: int) -> bytes:
 
     Raises:
         MissingExtraError: the extra ``convert`` is not installed.
-        RuntimeError: the conversion failed.
+        ConversionError: the conversion failed.
     """
     if importlib.util.find_spec("tensorflow") is None:
         require("tensorflow", extra="convert")
@@ -64,7 +65,8 @@ def goal_tflite(seed: int) -> bytes:
             [sys.executable, "-m", __name__, str(seed), str(path)], capture_output=True, text=True
         )
         if done.returncode:
-            raise RuntimeError(f"cannot make the goal model: {done.stderr.strip().splitlines()[-1:]}")
+            told = done.stderr.strip().splitlines() or ["no message"]
+            raise ConversionError(f"cannot make the goal model: {told[-1]}")
         return path.read_bytes()
 
 

@@ -102,7 +102,9 @@ class Predictor:
         self._record(done - start)
         if done > deadline and self._may_fall_back:
             return self._fallback(filled, feature_age_s, start, lent, done)
-        values = {name: outputs[name].item() for name in self._outputs}
+        values: dict[str, float] = {}
+        for name in self._outputs:  # a comprehension would be one function call more
+            values[name] = outputs[name].item()
         numbers = list(values.values())
         contributions: dict[str, float] = {}
         if self._contributions is not None:

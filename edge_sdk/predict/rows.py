@@ -15,6 +15,7 @@ from edge_sdk.runtime.engine import Array
 
 # By exact type: a bool is an int to isinstance, and neither a text nor None is a measurement.
 _NUMBERS = frozenset({float, int, *(np.dtype(code).type for code in "efdbhilqBHILQ")})
+_FLOAT32 = np.dtype(np.float32)
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -53,7 +54,7 @@ class RowMaker:
             quick = False
         if not quick:
             values, filled = self._carefully(given)
-        row: Array = np.empty(self._shape, np.float32)
+        row: Array = np.empty(self._shape, _FLOAT32)
         try:
             # The sum is finite only if every number is.
             if math.isfinite(sum(values)):

@@ -123,6 +123,22 @@ def test_a_newcomer_does_not_overtake(engine: FakeEngine, clock: FakeClock) -> N
     assert threads.results == [held]
 
 
+def test_a_session_put_back_in_the_moment_of_queueing_is_not_missed(
+    engine: FakeEngine, clock: FakeClock
+) -> None:
+    pool = make_pool(engine, clock, PoolSettings(max_sessions=1))
+    held = pool.acquire()
+    counting = pool._count
+
+    def put_back(field: str) -> None:
+        counting(field)
+        if field == "queued":
+            pool._idle.append(held)  # what a thread does that looked at the flag before it was set
+
+    pool._count = put_back  # type: ignore[method-assign]
+    assert pool.acquire(clock.now + 60_000 * MS) is held
+
+
 def test_a_full_queue_turns_callers_away(pool: Pool[FakeSession]) -> None:
     held = [pool.acquire(), pool.acquire()]
     threads = Threads()
