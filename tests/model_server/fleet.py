@@ -18,12 +18,9 @@ from edge_sdk.contract.entry import Entry
 from edge_sdk.contract.manifest import Artifact, Director, Manifest
 from edge_sdk.crypto import dsse, keyfiles
 from model_server import layout
-from model_server.app import Services, create_services
-from model_server.catalogue import Catalogue
 from model_server.errors import StorageError
 from model_server.keys import OnlineKeys
 from model_server.publication import Publication
-from model_server.settings import Settings
 from model_server.storage import ObjectStore, Stat
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -205,16 +202,6 @@ def upload(store: ObjectStore) -> None:
     for data in BUNDLES.values():
         layout.put_object(store, data)
         layout.put_object(store, framing.segment_list(data))
-
-
-def services(store: ObjectStore, clock: FakeClock, **options: Any) -> Services:
-    """A server over a store, with the catalogue in memory."""
-    options = {"root": make_root(), "keys": ONLINE, "settings": Settings(), **options}
-    return create_services(store=store, catalogue=memory_catalogue(), token=TOKEN, clock=clock, **options)
-
-
-def memory_catalogue() -> Catalogue:
-    return Catalogue("sqlite://")
 
 
 def listing(store: ObjectStore) -> dict[str, bytes]:

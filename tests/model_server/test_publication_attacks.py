@@ -17,7 +17,8 @@ from model_server.app import Services
 from model_server.errors import Conflict, Refused
 from model_server.publication import Publication
 from tests.model_server import fleet
-from tests.model_server.fleet import FIRST, SECOND, START, Draft, FakeClock, MemoryStore, artifact, make_root
+from tests.model_server.conftest import MakeServer
+from tests.model_server.fleet import FIRST, SECOND, START, Draft, MemoryStore, artifact, make_root
 
 NEW = SECOND.artifacts[-1]
 ATTACKER = Director(fleet.key_id(fleet.key("attacker")), keyfiles.public_hex(fleet.key("attacker")))
@@ -261,7 +262,9 @@ def test_floors_never_sink_and_retire_what_is_below(server: Services, store: Mem
     assert fleet.listing(store) == before
 
 
-def test_a_new_root_with_new_targets_keys(server: Services, store: MemoryStore, clock: FakeClock) -> None:
+def test_a_new_root_with_new_targets_keys(
+    make_server: MakeServer, server: Services, store: MemoryStore
+) -> None:
     server.publisher.publish(FIRST.publication())
     second = make_root(2, names={"targets": ("new-1", "new-2")})
     third = make_root(3, names={"targets": ("new-2", "new-3")}, signed_by=("root-2", "root-3"))
@@ -270,11 +273,10 @@ def test_a_new_root_with_new_targets_keys(server: Services, store: MemoryStore, 
     assert store.objects[layout.root_key(3)] == third
     # Another process, started with the first root, follows the chain; so does one started with the third.
     for root in (make_root(), third):
-        other = fleet.services(store, clock, root=root)
+        other = make_server(root=root)
         state = other.repository.current()
         assert state is not None
         assert (state.version, state.root.version) == (2, 3)
-        other.catalogue.close()
     old = replace(SECOND, version=3, issued=START + timedelta(seconds=1))
     with pytest.raises(Refused, match="targets was signed by 0/2"):
         server.publisher.publish(old.publication())
