@@ -63,7 +63,7 @@ class KeyFile:
             raise InputError(f"key name {self.name!r}: use a-z, 0-9 and '-', starting with a letter")
         identifiers.sha256_hex(self.public, f"key {self.name}: public")
         if (len(self.salt), len(self.nonce), len(self.sealed)) != (16, 12, 48):
-            raise InputError(f"key {self.name}: salt, nonce and sealed key have 16, 12 and 48 bytes")
+            raise FormatError("salt, nonce and sealed key have 16, 12 and 48 bytes")
 
     @classmethod
     def lock(
