@@ -172,9 +172,19 @@ print(json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in files
 """
 
 
+def convert_all(source: Source) -> dict[str, bytes]:
+    return {"tflite": tflite.convert(source), "onnx": onnx.convert(source), **coreml.convert(source)}
+
+
+def test_the_same_source_gives_the_same_bytes_whatever_came_before() -> None:
+    first = convert_all(ensemble_source(random_ensemble(2)))
+    convert_all(ensemble_source(random_ensemble(1)))
+    assert convert_all(ensemble_source(random_ensemble(2))) == first
+
+
+@pytest.mark.slow
 def test_the_same_source_gives_the_same_bytes_in_another_process() -> None:
-    source = ensemble_source(random_ensemble(2))
-    here = {"tflite": tflite.convert(source), "onnx": onnx.convert(source), **coreml.convert(source)}
+    here = convert_all(ensemble_source(random_ensemble(2)))
     expected = {name: hashlib.sha256(data).hexdigest() for name, data in here.items()}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", _AGAIN, "more"],
