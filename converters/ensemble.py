@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.errors import SourceError
+from converters.forest import Forest as Forest
+from converters.frozen_arrays import F32, F64, freeze
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
-I32 = NDArray[np.int32]
 Activation = Literal["relu", "sigmoid"]
 
 OUTPUTS: Final = ("probability", "confidence", "contributions")
@@ -32,109 +31,6 @@ _FORMAT: Final = "coach-edge/ensemble/1"
 _ARRAYS: Final = "ensemble.npz"
 _HEADER: Final = "ensemble.json"
 _ROWS_AT_ONCE: Final = 1024  # bounds the memory of occlusion, which multiplies rows by features
-
-
-@dataclass(frozen=True, eq=False)
-class Forest:
-    """Binary decision trees laid end to end; a row goes left where ``x[feature] <= threshold``.
-
-    Attributes:
-        feature: [nodes] column that the node compares; -1 at leaves.
-        threshold: [nodes] float64, as trained; ignored at leaves.
-        left: [nodes] index of the left child in these same arrays; -1 at leaves.
-        right: [nodes] index of the right child; -1 at leaves.
-        value: [nodes] probability of the positive class, used at leaves.
-        roots: [trees] index of each tree's root.
-    """
-
-    feature: I32
-    threshold: F64
-    left: I32
-    right: I32
-    value: F64
-    roots: I32
-
-    def __post_init__(self) -> None:
-        for name in ("feature", "left", "right", "roots"):
-            _freeze(self, name, np.int32, 1)
-        for name in ("threshold", "value"):
-            _freeze(self, name, np.float64, 1)
-        nodes = len(self.feature)
-        for name in ("threshold", "left", "right", "value"):
-            if len(getattr(self, name)) != nodes:
-                raise SourceError(
-                    f"forest.{name} has {len(getattr(self, name))} entries, forest.feature has {nodes}"
-                )
-        if not nodes or not len(self.roots):
-            raise SourceError("the forest has no tree; train it first")
-        if self.value.min() < 0 or self.value.max() > 1:
-            raise SourceError("forest.value holds something outside 0..1; give probabilities, not counts")
-        self._check_structure()
-
-    def _check_structure(self) -> None:
-        nodes = len(self.feature)
-        leaf = self.feature == -1
-        if (self.feature < -1).any():
-            raise SourceError("forest.feature holds a negative column other than -1")
-        for name in ("left", "right"):
-            child = getattr(self, name)
-            if ((child == -1) != leaf).any():
-                raise SourceError(f"forest.{name} must be -1 exactly at the leaves (where feature is -1)")
-            if (child < -1).any() or (child >= nodes).any():
-                raise SourceError(f"forest.{name} points outside the {nodes} nodes")
-        if (self.roots < 0).any() or (self.roots >= nodes).any():
-            raise SourceError(f"forest.roots points outside the {nodes} nodes")
-        # One parent for every node but the roots, and everything reached from the roots: that is a forest.
-        # A cycle has a parent for each of its nodes, so no root leads into it and the count below is short.
-        children = np.concatenate([self.left[~leaf], self.right[~leaf]])
-        parents = np.bincount(children, minlength=nodes) + np.bincount(self.roots, minlength=nodes)
-        if (parents > 1).any():
-            raise SourceError(f"forest node {int(np.argmax(parents > 1))} is reached by two ways; not a tree")
-        reached, level = 0, self.roots
-        while len(level):
-            reached += len(level)
-            inner = level[~leaf[level]]
-            level = np.concatenate([self.left[inner], self.right[inner]])
-        if reached != nodes:
-            raise SourceError(
-                f"{nodes - reached} forest nodes are reached from no root (a cycle or a leftover)"
-            )
-
-    @property
-    def trees(self) -> int:
-        """Number of trees."""
-        return len(self.roots)
-
-    @property
-    def depth(self) -> int:
-        """Number of comparisons on the longest way from a root to a leaf."""
-        depth, level = -1, self.roots
-        while len(level):
-            depth += 1
-            inner = level[self.feature[level] != -1]
-            level = np.concatenate([self.left[inner], self.right[inner]])
-        return depth
-
-    @property
-    def threshold32(self) -> F32:
-        """Thresholds as float32, rounded DOWN: for a float32 ``x``, ``x <= t`` is then the same question."""
-        with np.errstate(
-            over="ignore"
-        ):  # a threshold beyond float32 becomes infinite, then the largest float32
-            near = self.threshold.astype(np.float32)
-        return np.where(near > self.threshold, np.nextafter(near, np.float32(-np.inf)), near)
-
-    def leaf_values(self, x: F32) -> F64:
-        """Answer of each tree: float32 [n, features] -> float64 [n, trees]."""
-        threshold = self.threshold32
-        rows = np.arange(len(x))[:, None]
-        at = np.broadcast_to(self.roots, (len(x), self.trees))
-        for _ in range(self.depth):
-            column = self.feature[at]
-            inner = column >= 0
-            left = x[rows, np.maximum(column, 0)] <= threshold[at]
-            at = np.where(inner, np.where(left, self.left[at], self.right[at]), at)
-        return self.value[at]
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,8 +48,8 @@ class Dense:
     activation: Activation
 
     def __post_init__(self) -> None:
-        _freeze(self, "kernel", np.float32, 2)
-        _freeze(self, "bias", np.float32, 1)
+        freeze(self, "kernel", np.float32, 2)
+        freeze(self, "bias", np.float32, 1)
         if self.kernel.shape[1] != len(self.bias) or not self.kernel.size:
             raise SourceError(f"a layer's kernel is {self.kernel.shape} and its bias {self.bias.shape}")
         if self.activation not in get_args(Activation):
@@ -198,10 +94,10 @@ class Ensemble:
         if not count or len(set(self.feature_names)) != count or not all(self.feature_names):
             raise SourceError("feature_names must be distinct and not empty")
         for name in ("low", "high", "mean", "std", "baseline"):
-            _freeze(self, name, np.float32, 1)
+            freeze(self, name, np.float32, 1)
             if len(getattr(self, name)) != count:
                 raise SourceError(f"{name} has {len(getattr(self, name))} entries for {count} features")
-        _freeze(self, "meta_weights", np.float64, 1)
+        freeze(self, "meta_weights", np.float64, 1)
         if len(self.meta_weights) != 2 or not np.isfinite(self.meta_bias):
             raise SourceError("the meta-learner needs two finite weights and a finite bias")
         self._check_ranges()
@@ -355,25 +251,6 @@ class Ensemble:
             ),
             meta_bias=float(arrays["meta_bias"]),
         )
-
-
-def _freeze(owner: object, name: str, dtype: type[np.generic], ndim: int) -> None:
-    """Replace an array attribute by a checked, read-only copy of exactly this dtype."""
-    given = np.asarray(getattr(owner, name))
-    if given.ndim != ndim or given.dtype.kind not in "iuf":
-        raise SourceError(
-            f"{name} must be a numeric array of {ndim} dimensions, got {given.dtype} {given.shape}"
-        )
-    if not np.isfinite(given).all():
-        raise SourceError(f"{name} holds a value that is not finite")
-    with np.errstate(over="ignore", invalid="ignore"):  # judged just below
-        array = np.array(given, dtype=dtype, order="C")
-    if np.issubdtype(dtype, np.integer) and (array != given).any():
-        raise SourceError(f"{name} must hold whole numbers that fit {np.dtype(dtype).name}")
-    if not np.isfinite(array).all():
-        raise SourceError(f"{name} holds a value too large for {np.dtype(dtype).name}")
-    array.flags.writeable = False
-    object.__setattr__(owner, name, array)
 
 
 def _sigmoid(x: F64) -> F64:
