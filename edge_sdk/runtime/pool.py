@@ -282,7 +282,7 @@ class Pool(Generic[T]):
             self._drained.notify_all()
 
     def _take_idle_when_closing(self) -> list[T]:
-        if not self._closing or self._waiters:
+        if not self._closing:
             return []
         unwanted: list[T] = []
         while self._idle:

@@ -65,6 +65,7 @@ def test_merging_is_recording_together(some: list[int], others: list[int]) -> No
 
 
 def test_longer_than_the_last_edge() -> None:
+    assert {bucket_of(EDGES_NS[-1] * more // 8) for more in range(8, 40)} == {len(EDGES_NS)}
     assert recorded([EDGES_NS[-1]]).p50_ms == math.inf
 
 

@@ -162,7 +162,7 @@ def test_whole_number_inputs_keep_their_value() -> None:
 @given(
     hnp.arrays(
         np.float32,
-        st.tuples(st.integers(1, 3), st.integers(1, 40)),
+        st.tuples(st.integers(1, 3), st.sampled_from([1, 3, 64, 65, 100])),
         elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
     )
 )

@@ -116,9 +116,16 @@ def test_a_newcomer_does_not_overtake(engine: FakeEngine, clock: FakeClock) -> N
     threads = Threads()
     threads.start(pool.acquire)
     until(lambda: pool.stats().waiting == 1)
-    pool.release(held)  # goes to the one who waits, though that thread may not have woken yet
-    with pytest.raises(DeadlineExceeded):
-        pool.acquire(clock.now)
+    settle = pool._settle
+
+    def newcomer_then_settle() -> None:
+        assert pool._idle == [held], "put back, and not yet handed over"
+        with pytest.raises(DeadlineExceeded):
+            pool.acquire(clock.now)
+        settle()
+
+    pool._settle = newcomer_then_settle  # type: ignore[method-assign]
+    pool.release(held)
     threads.join()
     assert threads.results == [held]
 
