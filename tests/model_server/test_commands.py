@@ -1,0 +1,168 @@
+"""The commands ``serve`` and ``release``: results, refusals, and that every option says what it does."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edge_sdk.crypto.keyfiles import KeyFile
+from edge_sdk.errors import InputError
+from model_server import serve as serving
+from model_server.commands import serve
+from model_server.errors import NotFound, StartError, Unreachable
+from model_server.release_commands import Percent, release
+from model_server.serve import RunningServer
+from tests.model_server import fleet
+from tests.model_server.test_live_server import LIVE_FIRST, LIVE_SECOND, NOW, hand_in
+
+ROOT = fleet.make_root(expires=NOW + timedelta(days=365))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Root and online keys as files, passphrases in the environment, and the folder as the present one."""
+    (tmp_path / "online").mkdir()
+    (tmp_path / "root.json").write_bytes(ROOT)
+    for name in ("snapshot", "timestamp", "director"):
+        data = KeyFile.lock(name, fleet.key(name), f"pass {name}", log_n=10).to_bytes()
+        (tmp_path / "online" / f"{name}.key").write_bytes(data)
+        monkeypatch.setenv(f"COACH_EDGE_PASSPHRASE_{name.upper()}", f"pass {name}")
+    monkeypatch.delenv("COACH_EDGE_TOKEN", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command: click.Command, *arguments: str) -> Any:
+    """The value that a command returns."""
+    return command.main(arguments, standalone_mode=False)
+
+
+@pytest.mark.loopback
+@pytest.mark.usefixtures("socket_enabled")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_until_a_signal(
+    number: signal.Signals, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+    true = serving.start
+    found: list[RunningServer] = []
+
+    def start(**options: Any) -> RunningServer:
+        server = true(**options)
+        found.append(server)
+        threading.Timer(0, os.kill, (os.getpid(), number)).start()
+        return server
+
+    monkeypatch.setattr(serving, "start", start)
+    result = run(serve, "--root", "root.json", "--keys", "online", "--bind", "127.0.0.1:0")
+    assert result == {"url": found[0].url, "stopped": True}
+    assert found[0]._stopping.is_set()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"Serving on {found[0].url}; the admin token is in edge-data/admin-token. Ctrl-C stops.\n"
+    )
+    assert signal.getsignal(number) is before
+    assert sorted(path.name for path in (folder / "edge-data").iterdir()) == [
+        "admin-token", "catalogue.sqlite", "objects",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [("root.json", "cannot read --root root.json"), ("online/director.key", r"holds no director\.key")],
+)
+def test_serve_without_its_files(missing: str, reason: str, folder: Path) -> None:
+    (folder / missing).unlink()
+    with pytest.raises(StartError, match=reason):
+        run(serve, "--root", "root.json", "--keys", "online")
+    assert not (folder / "edge-data").exists()
+
+
+def test_serve_without_or_with_wrong_passphrases(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COACH_EDGE_PASSPHRASE_DIRECTOR", "wrong")
+    with pytest.raises(InputError, match="key director: wrong passphrase"):
+        run(serve, "--root", "root.json", "--keys", "online")
+    monkeypatch.delenv("COACH_EDGE_PASSPHRASE_DIRECTOR")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(StartError, match="set COACH_EDGE_PASSPHRASE_DIRECTOR"):
+        run(serve, "--root", "root.json", "--keys", "online")
+    assert not (folder / "edge-data").exists()
+
+
+@pytest.fixture
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningServer]:
+    from model_server.client import AdminClient
+
+    with serving.start(root=ROOT, keys=fleet.ONLINE, data=tmp_path, bind="127.0.0.1:0") as server:
+        monkeypatch.setenv("COACH_EDGE_TOKEN", server.token)
+        with AdminClient(server.url, server.token) as client:
+            hand_in(client, LIVE_FIRST)
+            hand_in(client, LIVE_SECOND)
+        yield server
+
+
+@pytest.mark.loopback
+def test_release_commands(socket_enabled: None, running: RunningServer) -> None:
+    server = ("--server", running.url)
+    listed = run(release, "list", *server)
+    assert [each["release"] for each in listed["releases"]] == [2, 1]
+    assert listed["directives"]["stable"]["goal"]["ramp_bp"] == 10_000
+    for arguments, expected in (
+        (("rollout", "goal", "--percent", "0.29"), {"ramp_bp": 29, "paused": False}),
+        (("pause", "goal"), {"ramp_bp": 29, "paused": True}),
+        (("rollout", "goal", "--percent", "100"), {"ramp_bp": 10_000, "paused": True}),
+        (("resume", "goal", "--channel", "stable"), {"ramp_bp": 10_000, "paused": False}),
+    ):
+        answer = run(release, *arguments, *server)
+        assert (answer["model"], answer["channel"]) == ("goal", "stable")
+        assert expected.items() <= answer["directive"].items()
+    with pytest.raises(NotFound, match="goal has no release in channel beta"):
+        run(release, "pause", "goal", "--channel", "beta", *server)
+    running.close()
+    with pytest.raises(Unreachable, match="no answer from"):
+        run(release, "list", *server)
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [("0", 0), ("100", 10_000), ("100.00", 10_000), ("0.29", 29), ("1.1", 110), ("57.57", 5757), ("0.01", 1),
+     ("00.10", 10)],
+)  # fmt: skip
+def test_percent(text: str, points: int) -> None:
+    assert Percent().convert(text, None, None) == points
+
+
+def test_every_share_with_two_decimals_is_exact() -> None:
+    texts = (f"{points // 100}.{points % 100:02}" for points in range(10_001))
+    assert [Percent().convert(text, None, None) for text in texts] == list(range(10_001))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-1", "100.01", "101", "1.234", ".5", "1.", "1e1", "nan", "5%", "1,5", "\u0661", " 1", "1000"],
+)
+def test_other_shares_are_wrong_usage(text: str) -> None:
+    arguments = ["rollout", "goal", f"--percent={text}", "--server", "http://127.0.0.1:9", "--token", "x"]
+    result = CliRunner().invoke(release, arguments)
+    assert result.exit_code == 2, result.output
+    assert "share from 0 to 100" in result.output
+
+
+def test_every_option_says_what_it_does() -> None:
+    for command in (serve, *release.commands.values()):
+        assert command.help
+        for parameter in command.params:
+            assert isinstance(parameter, click.Argument) or (
+                isinstance(parameter, click.Option) and parameter.help
+            )
