@@ -39,10 +39,11 @@ def read_rows(text: str, source: str, features: Sequence[str]) -> list[Row]:
     stripped = text.lstrip("\ufeff \t\r\n")
     if not stripped:
         raise InputError(f"{source} is empty; give a JSON object, a JSON list of them, or CSV with a header")
-    rows = _json(stripped, source) if stripped[0] in "{[" else _csv(stripped, source)
+    label = None if ID in features else ID
+    rows = _json(stripped, source) if stripped[0] in "{[" else _csv(stripped, source, label)
     if not rows:
         raise InputError(f"{source} holds no row")
-    return [_row(row, f"{source}: row {number}", features) for number, row in enumerate(rows, start=1)]
+    return [_row(row, f"{source}: row {number}", features, label) for number, row in enumerate(rows, start=1)]
 
 
 def _json(text: str, source: str) -> list[dict[str, Any]]:
@@ -65,7 +66,7 @@ def _json(text: str, source: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _csv(text: str, source: str) -> list[dict[str, Any]]:
+def _csv(text: str, source: str, label: str | None) -> list[dict[str, Any]]:
     try:
         header, *lines = csv.reader(io.StringIO(text), strict=True)
     except csv.Error as error:
@@ -80,7 +81,7 @@ def _csv(text: str, source: str) -> list[dict[str, Any]]:
             raise InputError(f"{source}: row {number} has {len(cells)} cells, the header has {len(names)}")
         rows.append(
             {
-                name: _number_in(cell, f"{source}: row {number}, column {name}") if name != ID else cell
+                name: _number_in(cell, f"{source}: row {number}, column {name}") if name != label else cell
                 for name, cell in zip(names, cells, strict=True)
             }
         )
@@ -96,11 +97,11 @@ def _number_in(cell: str, where: str) -> float | None:
         raise InputError(f"{where}: {cell!r} is not a number") from error
 
 
-def _row(row: dict[str, Any], where: str, features: Sequence[str]) -> Row:
-    row = dict(row)
-    label = None if ID in features else row.pop(ID, None)
+def _row(row: dict[str, Any], where: str, features: Sequence[str], label: str | None) -> Row:
     values = {}
     for name, value in row.items():
+        if name == label:
+            continue
         if name not in features:
             raise InputError(f"{where}, column {name}: no such feature; the model has {', '.join(features)}")
         if value is None:
@@ -109,7 +110,8 @@ def _row(row: dict[str, Any], where: str, features: Sequence[str]) -> Row:
         if not math.isfinite(number):
             raise InputError(f"{where}, column {name}: {value!r} is not a finite number")
         values[name] = number
-    return Row(None if label is None else str(label), values)
+    found = row.get(label) if label is not None else None
+    return Row(None if found is None else str(found), values)
 
 
 def _fits(value: object) -> bool:

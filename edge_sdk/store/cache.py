@@ -12,11 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 from uuid import UUID
 
+from edge_sdk.contract import document
+from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, InputError, NotAvailable, StoreError
 from edge_sdk.store import disk, lock
 from edge_sdk.store.state import State
+
+MAX_ROOT_BYTES: Final = 512_000
 
 
 class Cache:
@@ -42,20 +47,21 @@ class Cache:
 
         Raises:
             NotAvailable: there is no cache, and without a root none can be made.
-            InputError: the cache was made with another root.
+            InputError: not a root, or the cache trusts another one.
             StoreError: the state is damaged, or the disk refuses.
         """
         cache = cls(folder)
+        if root is not None:
+            _check_root(root)
         if disk.stamp(cache._pointer) is None:
             if root is None:
                 raise NotAvailable(
                     f"{folder} holds no models yet; fetch one first with a server and its root"
                 )
             cache._make(root, random)
+        cache.state()
         if root is not None:
             cache._check_pinned(root)
-        else:
-            cache.state()
         return cache
 
     def _make(self, root: bytes, random: Callable[[int], bytes]) -> None:
@@ -66,12 +72,16 @@ class Cache:
                 disk.write(self._pointer, state.to_bytes())
 
     def _check_pinned(self, root: bytes) -> None:
+        state, given = self.state(), hashlib.sha256(root).hexdigest()
         # An app may be updated to ship the root that this cache has followed the chain to meanwhile.
-        state = self.state()
-        if hashlib.sha256(root).hexdigest() not in (state.pinned_root, state.trust.get("root.json")):
+        if given in (state.pinned_root, state.trust.get("root.json")):
+            return
+        if state.trust:
             raise InputError(
                 f"{self.folder} trusts another root than the one given; use that one, or another folder"
             )
+        with self.locked():  # nothing was ever verified by the first one: it was a mistake
+            self.commit(replace(self.state(), pinned_root=self.put(root)))
 
     def state(self) -> State:
         """The present state; read again only when the file was replaced.
@@ -143,3 +153,14 @@ class Cache:
         """Bytes in all blobs."""
         stamps = (disk.stamp(self._blobs / name) for name in disk.names(self._blobs))
         return sum(stamp[1] for stamp in stamps if stamp is not None)
+
+
+def _check_root(root: bytes) -> None:
+    """Refuse what is no root at all before it is pinned; TUF checks it in earnest when it is used."""
+    try:
+        top = Fields(document.parse(root, "root", max_bytes=MAX_ROOT_BYTES), "root")
+        kind = Fields(top.mapping("signed"), "root").text("_type")
+    except FormatError as error:
+        raise InputError(f"the root given is not TUF root metadata: {error}") from error
+    if kind != "root":
+        raise InputError(f"the root given is not TUF root metadata but {kind}")

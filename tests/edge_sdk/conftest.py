@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -61,7 +62,8 @@ def repository() -> Repository:
 
 
 @pytest.fixture
-def make_device(tmp_path: Path) -> Iterator[Callable[[Repository], Device]]:
+def make_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Repository], Device]]:
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # durability is tested with the store
     with ExitStack() as stack:
         yield lambda repository: Device(
             tmp_path / "cache", repository, Network(repository), FakeEngine(), stack

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def endless(path: str) -> Attack:
     return attack
 
 
-def directed(**changes: object) -> Attack:
+def directed(**changes: Any) -> Attack:
     def attack(device: Device) -> None:
         device.repository.direct(MODEL, **changes)
 
@@ -115,7 +116,7 @@ def clock(shift: timedelta) -> Attack:
     return attack
 
 
-def entry(**changes: object) -> Attack:
+def entry(**changes: Any) -> Attack:
     """Sign another entry for the same bytes: a mistake or a lie of the publisher itself."""
 
     def attack(device: Device) -> None:
@@ -359,6 +360,11 @@ def needs_what_we_lack(device: Device) -> None:
     device.repository.publish(fake_model(0.3, 3, requires="tflite telepathy"))
 
 
+def undirected(device: Device) -> None:
+    device.repository.directives.clear()
+    device.repository.publish()
+
+
 def later_format(device: Device) -> None:
     repository = device.repository
     repository.custom[NEW.entry.path] = {**NEW.entry.to_json(), "tier": "quantum"}
@@ -378,10 +384,7 @@ WITHHELD: dict[str, tuple[Attack, str]] = {
     "recalled": (directed(recalled=(2,)), "recalled: release 2"),
     "below the floor": (floor_above, "below the floor .*: release 2, floor 3"),
     "capability that we lack": (needs_what_we_lack, "needs tflite telepathy"),
-    "undirected": (
-        lambda device: device.repository.directives.clear() or device.repository.publish(),
-        "nothing is said",
-    ),
+    "undirected": (undirected, "nothing is said"),
     "entry of a later format": (later_format, "nothing this SDK can read"),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 
@@ -62,8 +61,7 @@ def believed(client: EdgeClient, repository: Repository) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("path", ON_THE_WAY)
-def test_on_the_way(device: Device, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda handle: None)  # nothing here is about durability
+def test_on_the_way(device: Device, path: str) -> None:
     repository, count, new = device.repository, ON_THE_WAY[path], fake_model(0.2, 2)
     repository.rotate("timestamp")
     repository.publish(new)

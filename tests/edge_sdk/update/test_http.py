@@ -169,7 +169,11 @@ def test_a_byte_now_and_then_is_given_up(server: Server) -> None:
 
 def test_silence_is_given_up(server: Server) -> None:
     released = threading.Event()
-    server.answers = {"/a": lambda handler: released.wait(30) and None}
+
+    def silence(handler: BaseHTTPRequestHandler) -> None:
+        assert released.wait(30)
+
+    server.answers = {"/a": silence}
     fetcher = HttpFetcher(HttpLimits(read_s=0.05))
     with pytest.raises(SlowRetrievalError, match="no answer in time"):
         fetcher.download_bytes(f"{server.url}/a", 1000)

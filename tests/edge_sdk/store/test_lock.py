@@ -1,0 +1,103 @@
+"""The lock, as the system offers it and as the fallback; one contract for both."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from edge_sdk.errors import RetryLater, StoreError
+from edge_sdk.store import lock
+from edge_sdk.store.lock import TryLock, by_existence, by_flock, locked
+
+KINDS = [
+    pytest.param(by_flock, id="flock", marks=pytest.mark.skipif(lock.fcntl is None, reason="no flock here")),
+    pytest.param(by_existence, id="existence"),
+]
+both = pytest.mark.parametrize("kind", KINDS)
+
+
+@both
+def test_one_at_a_time(tmp_path: Path, kind: TryLock) -> None:
+    path = tmp_path / "lock"
+    with locked(path, wait_s=0, try_lock=kind):
+        for _ in range(2):
+            with (
+                pytest.raises(RetryLater, match=r"another update of .* is running"),
+                locked(path, wait_s=0, try_lock=kind),
+            ):
+                pass
+    with locked(path, wait_s=0, try_lock=kind):
+        pass
+
+
+@both
+def test_released_by_an_exception(tmp_path: Path, kind: TryLock) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "lock", wait_s=0, try_lock=kind):
+        raise ZeroDivisionError
+    with locked(tmp_path / "lock", wait_s=0, try_lock=kind):
+        pass
+
+
+@both
+def test_waits_for_whoever_holds_it(tmp_path: Path, kind: TryLock) -> None:
+    path, held, leave = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locked(path, wait_s=0, try_lock=kind):
+            held.set()
+            assert leave.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(60)
+    tried = []
+
+    def once_it_was_refused(path: Path) -> lock.Release | None:
+        taken = kind(path)
+        tried.append(taken)
+        leave.set()
+        return taken
+
+    with locked(path, wait_s=60, try_lock=once_it_was_refused):
+        assert tried[0] is None
+    thread.join()
+
+
+@both
+def test_a_folder_that_is_not_there(tmp_path: Path, kind: TryLock) -> None:
+    with (
+        pytest.raises(StoreError, match="cannot lock"),
+        locked(tmp_path / "none" / "lock", wait_s=0, try_lock=kind),
+    ):
+        pass
+
+
+@pytest.mark.skipif(lock.fcntl is None, reason="no flock here")
+def test_a_killed_process_lets_go(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path; from edge_sdk.store.lock import by_flock\n"
+        "assert by_flock(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    )
+    root = Path(__file__).parents[3]
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path / "lock")], cwd=root, check=False)
+    assert ended.returncode == -9
+    with locked(tmp_path / "lock", wait_s=0):
+        pass
+
+
+def test_the_fallback_outlives_a_crash(tmp_path: Path) -> None:
+    path, held = tmp_path / "lock", tmp_path / "lock.held"
+    assert by_existence(path) is not None
+    assert by_existence(path) is None
+    old = held.stat().st_mtime - lock.STALE_S - 1
+    os.utime(held, (old, old))
+    assert by_existence(path) is None, "whoever breaks it has not taken it yet"
+    release = by_existence(path)
+    assert release is not None
+    release()
+    assert list(tmp_path.iterdir()) == []
