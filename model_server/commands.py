@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edge_sdk.crypto.options import command_line_passphrase
 from model_server.errors import StartError
 
 
@@ -69,7 +69,7 @@ def serve(
         raise StartError(
             f"cannot read --root {root}: {error.strerror}; 'edge keys init' makes one"
         ) from error
-    online = load_keys(keys, root_bytes, _passphrase)
+    online = load_keys(keys, root_bytes, command_line_passphrase())
     stop = threading.Event()
     # In place before the first request can come, so that a supervisor's signal is never lost.
     before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
@@ -91,15 +91,3 @@ def serve(
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
-
-
-def _passphrase(name: str) -> str:
-    from edge_sdk.crypto.keyfiles import environment_variable
-
-    variable = environment_variable(name)
-    if variable in os.environ:
-        return os.environ[variable]
-    if not sys.stdin.isatty():
-        raise StartError(f"key {name}: no passphrase; set {variable}, or run this in a terminal")
-    answer: str = click.prompt(f"Passphrase of {name}", hide_input=True, err=True)
-    return answer

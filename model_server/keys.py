@@ -111,7 +111,9 @@ def _read(folder: Path) -> Mapping[Path, KeyFile]:
             try:
                 files[path] = KeyFile.from_bytes(path.read_bytes(), str(path))
             except EdgeError as error:
-                if path.stem in NAMES or path.stem.startswith(("root-", "targets-")):
+                if path.suffix == ".key" and (
+                    path.stem in NAMES or path.stem.startswith(("root-", "targets-"))
+                ):
                     raise StartError(str(error)) from error
     except OSError as error:
         raise StartError(f"cannot read the keys in {folder}: {error.strerror}") from error

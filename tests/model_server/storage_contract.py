@@ -221,12 +221,12 @@ def model_of(make: Callable[[], ObjectStore]) -> type[RuleBasedStateMachine]:
             self.expected: dict[str, bytes] = {}
             self.stale: set[str] = set()
 
-        @rule(key=st.sampled_from(KEYS), data=st.binary(max_size=40))
+        @rule(key=st.sampled_from(KEYS), data=st.binary(max_size=20))
         def put(self, key: str, data: bytes) -> None:
             assert self.store.put_if_absent(key, data) == (key not in self.expected)
             self.expected.setdefault(key, data)
 
-        @rule(key=st.sampled_from(KEYS), data=st.binary(max_size=40))
+        @rule(key=st.sampled_from(KEYS), data=st.binary(max_size=20))
         def replace(self, key: str, data: bytes) -> None:
             stat = self.store.head(key)
             assert (stat is None) == (key not in self.expected)
@@ -245,7 +245,7 @@ def model_of(make: Callable[[], ObjectStore]) -> type[RuleBasedStateMachine]:
                 with pytest.raises(Conflict):
                     self.store.replace_if_match(key, b"stale", etag)
 
-        @rule(key=st.sampled_from(KEYS), start=st.integers(0, 50), length=st.none() | st.integers(0, 50))
+        @rule(key=st.sampled_from(KEYS), start=st.integers(0, 12), length=st.none() | st.integers(0, 12))
         def read(self, key: str, start: int, length: int | None) -> None:
             if key in self.expected:
                 end = None if length is None else start + length

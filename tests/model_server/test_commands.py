@@ -95,7 +95,7 @@ def test_serve_without_or_with_wrong_passphrases(folder: Path, monkeypatch: pyte
         run(serve, "--root", "root.json", "--keys", "online")
     monkeypatch.delenv("COACH_EDGE_PASSPHRASE_DIRECTOR")
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    with pytest.raises(StartError, match="set COACH_EDGE_PASSPHRASE_DIRECTOR"):
+    with pytest.raises(InputError, match="set COACH_EDGE_PASSPHRASE_DIRECTOR"):
         run(serve, "--root", "root.json", "--keys", "online")
     assert not (folder / "edge-data").exists()
 
