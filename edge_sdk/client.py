@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
     from edge_sdk.trust import Trusted
+    from edge_sdk.update.fetching import HttpFetcher
 
 Random = Callable[[int], bytes]
 
@@ -79,6 +80,7 @@ class EdgeClient:
         self._preference = preference
         self._clock = clock
         self._fetcher = fetcher
+        self._http: HttpFetcher | None = None
         self._closed = False
         self._models: dict[str, tuple[Artifact, LoadedModel]] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
@@ -281,11 +283,13 @@ class EdgeClient:
             yield
 
     def _network(self) -> FetcherInterface:
-        if self._fetcher is None:
+        if self._fetcher is not None:
+            return self._fetcher
+        if self._http is None:
             from edge_sdk.update.fetching import HttpFetcher
 
-            self._fetcher = HttpFetcher()
-        return self._fetcher
+            self._http = HttpFetcher()
+        return self._http
 
     def _need_server(self) -> str:
         if self._server is None:
@@ -356,6 +360,8 @@ class EdgeClient:
             alive = list(self._alive)
         for loaded in alive:
             loaded.close()
+        if self._http is not None:
+            self._http.close()
 
     def __enter__(self) -> EdgeClient:
         return self

@@ -40,7 +40,9 @@ def translated(what: str) -> Iterator[None]:
         status = error.status_code
         if status in _BUSY or status >= 500:
             raise Offline(f"{what}: the server answers HTTP {status}; try again later") from error
-        raise NotAvailable(f"{what}: the server answers HTTP {status}; check its address") from error
+        raise NotAvailable(
+            f"{what}: the server answers HTTP {status}; check its address, or publish first"
+        ) from error
     except DownloadError as error:
         cause = f": {error.__cause__}" if error.__cause__ else ""
         raise Offline(f"{what}: {' '.join(f'{error}{cause}'.split())}") from error

@@ -112,6 +112,8 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _translated(url: str, error: urllib3.exceptions.HTTPError) -> DownloadError:
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # counts as a timeout there
+        return DownloadError(f"{url}: no connection: {error.__cause__ or error}")
     if isinstance(error, urllib3.exceptions.TimeoutError):
         return SlowRetrievalError(f"{url}: no answer in time")
     return DownloadError(f"{url}: {error}")

@@ -202,6 +202,9 @@ class Network(FetcherInterface):
         self.status: dict[str, int] = {}
         self.requests: list[str] = []
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
     def _fetch(self, url: str) -> Iterator[bytes]:
         path = urlsplit(url).path
         self.requests.append(path)

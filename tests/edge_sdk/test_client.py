@@ -75,7 +75,7 @@ def test_a_busy_server_is_like_none(device: Device, status: int) -> None:
 
 def test_a_server_without_metadata_is_told(device: Device) -> None:
     del device.repository.files["/metadata/timestamp.json"]
-    with pytest.raises(NotAvailable, match="HTTP 404; check its address"):
+    with pytest.raises(NotAvailable, match="HTTP 404; check its address, or publish first"):
         device.open().refresh()
 
 

@@ -112,6 +112,15 @@ def test_time_passes(repository: Repository, signed: Signed) -> None:
         judge(repository, signed, minutes=24 * 60)
 
 
+def test_a_clock_behind_what_was_seen_before(repository: Repository, signed: Signed) -> None:
+    """Also where nothing at hand is from the future: old metadata served to a clock set back looks in force."""
+    later = repository.now + timedelta(hours=1)
+    marks = judge(repository, signed).marks.advance(judge(repository, signed).marks.roles, [later])
+    judge(repository, signed, marks, minutes=60)
+    with pytest.raises(ClockError, match="were seen before"):
+        judge(repository, signed, marks, minutes=10)
+
+
 def test_one_entry_that_cannot_be_read_does_not_hide_the_others(
     repository: Repository, signed: Signed
 ) -> None:

@@ -468,6 +468,13 @@ class TestMarks:
         repository.publish(NEW)
         assert client.update(MODEL).release == 2
 
+    def test_a_clock_set_back_asks_nobody(self, device: Device) -> None:
+        device.now -= DAY
+        device.network.requests.clear()
+        with pytest.raises(ClockError):
+            device.open().refresh()
+        assert device.network.requests == []
+
     def test_a_clock_a_little_behind_is_fine(self, device: Device) -> None:
         device.repository.publish(NEW)
         device.now -= timedelta(minutes=4)

@@ -117,6 +117,7 @@ def test_nobody_listens(server: Server, device: Device) -> None:
     server.close()
     refreshed = device.open(server=server.url, fetcher=None).refresh()
     assert refreshed.status is RefreshStatus.OFFLINE
+    assert "no connection" in refreshed.detail
     assert "refused" in refreshed.detail
     server.__init__()  # type: ignore[misc]  # for the fixture to close
 
