@@ -80,6 +80,18 @@ ROOTS = ("root-1", "root-2", "root-3")
 ROOT_1 = root(1, ROOTS, ROOTS[:2])
 
 
+def marks(**change: Any) -> dict[str, Any]:
+    """What the device of the vectors remembers."""
+    return {
+        "manifest": 4,
+        "targets_keys": sorted(map(key_id, ("targets-1", "targets-2"))),
+        "directives": 11,
+        "director": keys.public("director"),
+        "time": "2026-06-15T11:00:00Z",
+        **change,
+    }
+
+
 @dataclass(frozen=True)
 class Scene:
     """One refresh; fields are replaced to make it fail."""
@@ -93,9 +105,7 @@ class Scene:
     manifest_text: Callable[[str], str] = lambda t: t
     directives_text: Callable[[str], str] = lambda t: t
     now: str = NOW
-    marks: Mapping[str, Any] = field(
-        default_factory=lambda: {"manifest": 4, "directives": 11, "time": "2026-06-15T11:00:00Z"}
-    )
+    marks: Mapping[str, Any] = field(default_factory=lambda: marks())
 
     def input(self) -> dict[str, Any]:
         """The input of the vector."""

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from edge_sdk.contract import directives as directives_module
-from edge_sdk.contract import document, identifiers
+from edge_sdk.contract import document as json_document
+from edge_sdk.contract import identifiers
 from edge_sdk.contract import manifest as manifest_module
 from edge_sdk.contract.directives import Directive, Directives
 from edge_sdk.contract.manifest import Manifest
@@ -39,10 +40,16 @@ class Refused(VerificationError):
 
 @dataclass(frozen=True)
 class Marks:
-    """What a device remembers: the highest versions and the latest signed time that it accepted."""
+    """What a device remembers: the highest versions and the latest signed time that it accepted.
+
+    A version binds as long as the same keys sign: who stole a key can sign the highest version there is, and
+    once the key is replaced, versions must be able to begin anew.
+    """
 
     manifest: int = 0
+    targets_keys: tuple[str, ...] = ()
     directives: int = 0
+    director: str = ""
     time: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -83,22 +90,25 @@ def refresh(
         if root.signed.expires <= now:
             raise Refused("expired", f"root version {root.signed.version} has expired")
         keys, threshold = _targets_role(root)
+        ids = tuple(sorted(root.signed.roles["targets"].keyids))
         payload = _signed(manifest, manifest_module.PAYLOAD_TYPE, keys, threshold)
-        offer = Manifest.from_bytes(payload)
-        _check_fresh("manifest", offer.version, marks.manifest, offer.issued, offer.expires, now, marks)
-        director = {offer.director.key_id: offer.director.public_key}
-        payload = _signed(directives, directives_module.PAYLOAD_TYPE, director, 1)
-        orders = Directives.from_bytes(payload)
-        _check_fresh(
-            "directives", orders.version, marks.directives, orders.issued, orders.expires, now, marks
+        offer = Manifest.from_bytes(payload, lenient=True)
+        _check_fresh("manifest", offer, marks.manifest if marks.targets_keys == ids else 0, marks.time, now)
+        director = offer.director
+        payload = _signed(
+            directives, directives_module.PAYLOAD_TYPE, {director.key_id: director.public_key}, 1
         )
+        orders = Directives.from_bytes(payload)
+        known = marks.director == director.public_key
+        _check_fresh("directives", orders, marks.directives if known else 0, marks.time, now)
     except FormatError as error:
         raise Refused("format", str(error)) from error
     named = (orders.manifest_version, orders.manifest_sha256)
     if named != (offer.version, hashlib.sha256(manifest).hexdigest()):
         raise Refused("mismatch", "the directives go with another manifest; fetch both again")
     seen = max(marks.time, offer.issued, orders.issued)
-    return Accepted(root.signed.version, offer, orders, Marks(offer.version, orders.version, seen))
+    new = Marks(offer.version, ids, orders.version, director.public_key, seen)
+    return Accepted(root.signed.version, offer, orders, new)
 
 
 def decide(
@@ -136,14 +146,14 @@ def _signed(envelope: bytes, payload_type: str, keys: Mapping[str, str], thresho
 
 
 def _check_fresh(
-    what: str, version: int, mark: int, issued: datetime, expires: datetime, now: datetime, marks: Marks
+    what: str, document: Manifest | Directives, mark: int, seen: datetime, now: datetime
 ) -> None:
-    if version < mark:
-        raise Refused("rollback", f"{what} version {version} is older than {mark}, which was seen before")
-    if max(issued, marks.time) > now + CLOCK_SKEW:
+    if document.version < mark:
+        raise Refused("rollback", f"{what} version {document.version} is older than {mark}, seen before")
+    if max(document.issued, seen) > now + CLOCK_SKEW:
         raise Refused("clock", f"the clock says {now}, but {what} or an earlier document was signed later")
-    if expires <= now:
-        raise Refused("expired", f"{what} expired at {expires}")
+    if document.expires <= now:
+        raise Refused("expired", f"{what} expired at {document.expires}")
 
 
 def _follow(pinned: bytes, roots: Sequence[bytes]) -> Metadata[Root]:
@@ -167,7 +177,7 @@ def _root(data: bytes) -> Metadata[Root]:
     from tuf.api.metadata import Metadata, Root
     from tuf.api.serialization import DeserializationError
 
-    fields = document.parse(data, "root", max_bytes=MAX_ROOT_BYTES)
+    fields = json_document.parse(data, "root", max_bytes=MAX_ROOT_BYTES)
     try:
         root = Metadata[Root].from_bytes(data)
         if root.signed.type != Root.type:
@@ -175,17 +185,16 @@ def _root(data: bytes) -> Metadata[Root]:
     except DeserializationError as error:
         raise FormatError(f"root: {error}") from error
     identifiers.parse_time(fields["signed"]["expires"], "root: expires")
-    for name, role in root.signed.roles.items():
-        listed = [root.signed.keys[key_id].keyval["public"].lower() for key_id in role.keyids]
-        if len(set(listed)) != len(listed):  # TUF counts key ids; one key must not reach a threshold alone
+    for name in ("root", "targets"):
+        listed = [root.signed.keys[key_id] for key_id in root.signed.roles[name].keyids]
+        if any((key.keytype, key.scheme) != ("ed25519", "ed25519") for key in listed):
+            raise FormatError(f"root: role {name} lists a key that is not Ed25519")
+        if len({key.keyval["public"].lower() for key in listed}) != len(listed):
+            # TUF counts key ids, and one key must not reach a threshold alone.
             raise FormatError(f"root: role {name} lists a public key twice")
     return root
 
 
 def _targets_role(root: Metadata[Root]) -> tuple[dict[str, str], int]:
     role = root.signed.roles["targets"]
-    keys = {key_id: root.signed.keys[key_id] for key_id in role.keyids}
-    usable = {
-        i: k.keyval["public"] for i, k in keys.items() if (k.keytype, k.scheme) == ("ed25519", "ed25519")
-    }
-    return usable, role.threshold
+    return {key_id: root.signed.keys[key_id].keyval["public"] for key_id in role.keyids}, role.threshold

@@ -100,8 +100,8 @@ def read(data: bytes | bytearray | memoryview) -> dict[str, memoryview]:
             name = bytes(view[position : position + name_length]).decode("ascii")
             position += name_length
             content = offset + _LOCAL.size + name_length
-            if name in files or content + length > start:
-                raise FormatError("the bundle's directory is inconsistent")
+            if name in files or content + length > start:  # the comparison below would see it too, but late
+                raise FormatError(f"the bundle's directory is inconsistent about {name!r}")
             files[name] = view[content : content + length]
     except (struct.error, UnicodeDecodeError) as error:
         raise FormatError(f"the bundle is not a ZIP of the fixed form: {error}") from error
@@ -116,8 +116,6 @@ def _same(view: memoryview, files: Mapping[str, memoryview]) -> bool:
     Everything but the contents is compared. That fixes the contents too: the directory says where each one
     was taken from, and it is compared with the directory of the canonical places.
     """
-    if list(files) != sorted(files) or sum(map(len, files.values())) > len(view):
-        return False
     headers, tail = _frame(files)
     position = 0
     for name, header in headers.items():

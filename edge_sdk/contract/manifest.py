@@ -74,9 +74,7 @@ class Manifest:
     def __post_init__(self) -> None:
         if self.version < 1 or self.expires <= self.issued:
             raise FormatError("manifest: version or times make no sense")
-        paths = [artifact.path for artifact in self.artifacts]
-        if paths != sorted(set(paths)):
-            raise FormatError("manifest: the artifacts are not sorted by path without repetition")
+        _check_order([artifact.path for artifact in self.artifacts])
         check_floors(self.floors, "manifest")
 
     def to_bytes(self) -> bytes:
@@ -97,25 +95,28 @@ class Manifest:
         )
 
     @classmethod
-    def from_bytes(cls, payload: bytes) -> Manifest:
+    def from_bytes(cls, payload: bytes, *, lenient: bool = False) -> Manifest:
         """The manifest of a verified payload.
+
+        Args:
+            payload: canonical or not.
+            lenient: leave out artifacts that only a later version can read (another codec, another tier), as
+                devices do; who publishes refuses them.
 
         Raises:
             FormatError: malformed.
         """
         f = Fields(document.parse(payload, "manifest", max_bytes=MAX_BYTES), "manifest")
         f.format(FORMAT)
+        items = [Fields(value, "manifest: artifact") for value in f.array("artifacts")]
+        _check_order([item.text("path") for item in items])
         artifacts = []
-        for value in f.array("artifacts"):
-            item = Fields(value, "manifest: artifact")
-            artifacts.append(
-                Artifact(
-                    item.text("path"),
-                    item.integer("length", 1),
-                    item.text("sha256"),
-                    Entry.from_json(item.mapping("entry")),
-                )
-            )
+        for item in items:
+            try:
+                artifacts.append(_artifact(item))
+            except FormatError:
+                if not lenient:
+                    raise
         return cls(
             f.integer("version", 1),
             f.checked("issued", identifiers.parse_time),
@@ -124,6 +125,16 @@ class Manifest:
             f.mapping("floors"),
             tuple(artifacts),
         )
+
+
+def _check_order(paths: list[str]) -> None:
+    if paths != sorted(set(paths)):
+        raise FormatError("manifest: the artifacts are not sorted by path without repetition")
+
+
+def _artifact(item: Fields) -> Artifact:
+    entry = Entry.from_json(item.mapping("entry"))
+    return Artifact(item.text("path"), item.integer("length", 1), item.text("sha256"), entry)
 
 
 def check_floors(floors: Mapping[str, object], what: str) -> None:

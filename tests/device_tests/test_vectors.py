@@ -169,7 +169,11 @@ def _golden(v: Json) -> Json:
 
 
 def _update(v: Json) -> Json:
-    marks = thin_client.Marks(**{**v["marks"], "time": identifiers.parse_time(v["marks"]["time"])})
+    seen = {
+        "time": identifiers.parse_time(v["marks"]["time"]),
+        "targets_keys": tuple(v["marks"]["targets_keys"]),
+    }
+    marks = thin_client.Marks(**{**v["marks"], **seen})
     roots = [text.encode() for text in v["roots"]]
     found = thin_client.refresh(
         v["pinned_root"].encode(),
@@ -180,6 +184,7 @@ def _update(v: Json) -> Json:
         marks,
     )
     new = {**vars(found.marks), "time": identifiers.format_time(found.marks.time)}
+    new["targets_keys"] = list(found.marks.targets_keys)
     return {
         "root_version": found.root_version,
         "manifest_version": found.manifest.version,

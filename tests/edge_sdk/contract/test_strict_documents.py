@@ -338,3 +338,15 @@ def test_damaged_payloads_are_refused_or_read_and_never_crash(read: Any, data: s
         read(json.dumps(value).encode())
     except FormatError:
         return  # any other error fails the test
+
+
+def test_who_publishes_refuses_what_a_device_leaves_out() -> None:
+    value = json.loads(a_manifest().to_bytes())
+    value["artifacts"][0]["entry"]["codec"] = "zstd"
+    payload = json.dumps(value).encode()
+    with pytest.raises(FormatError, match="codec 'zstd'"):
+        Manifest.from_bytes(payload)
+    assert Manifest.from_bytes(payload, lenient=True) == a_manifest(artifacts=a_manifest().artifacts[1:])
+    value["artifacts"].reverse()
+    with pytest.raises(FormatError, match="not sorted"):
+        Manifest.from_bytes(json.dumps(value).encode(), lenient=True)
