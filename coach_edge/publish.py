@@ -14,6 +14,7 @@ from converters.release.signing import artifact_of, newest_release, read_targets
 from edge_sdk.crypto.options import command_line_passphrase
 from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import Sealed
+from edge_sdk.errors import InputError
 from model_server.client import AdminClient
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -83,11 +84,15 @@ def publish_release(
 
     Raises:
         ReleaseError: the release does not grow, or what the server publishes is not signed under ``root``.
+        InputError: bundles of several models.
         ServerError: the server cannot be reached or refuses.
     """
     previous = client.current_targets()
     published = None if previous is None else read_targets(previous, root)
-    model = bundles[0].entry.model
+    models = {sealed.entry.model for sealed in bundles}
+    if len(models) != 1:
+        raise InputError(f"the bundles are of {', '.join(sorted(models))}; publish one model at a time")
+    (model,) = models
     number = release or newest_release(published, model, channel) + 1
     additions = [artifact_of(sealed, channel=channel, release=number) for sealed in bundles]
     publication = sign_publication(

@@ -120,7 +120,7 @@ def verify(file: Path, app_key: AppKey | None) -> dict[str, Any]:
 def open_command(file: Path, app_key: AppKey | None, out: Path) -> dict[str, Any]:
     """Write the files inside the bundle FILE to a private folder, in clear."""
     from converters.errors import ConverterError
-    from converters.release.files import new_private_folder, write_new_private
+    from edge_sdk.crypto.files import new_private_folder, write_new_private
 
     _, content = _opened(file, app_key)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converters.errors import ReleaseError
 from converters.release import tuf_metadata
-from converters.release.files import PRIVATE_FOLDER, Writer, new_private_folder, write_new_private
 from edge_sdk.contract import document
 from edge_sdk.contract.manifest import Director
 from edge_sdk.crypto import keyfiles
+from edge_sdk.crypto.files import PRIVATE_FOLDER, Writer, new_private_folder, write_new_private
 from edge_sdk.crypto.keyfiles import KeyFile, Passphrase
 from edge_sdk.crypto.sealing import APP_KEY_BYTES, AppKey
 from edge_sdk.errors import EdgeError

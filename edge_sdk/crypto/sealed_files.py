@@ -7,14 +7,13 @@ leaves no bundle rather than half a one.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from edge_sdk.contract import document
 from edge_sdk.contract.entry import MAX_ENTRY_BYTES, Entry
+from edge_sdk.crypto.files import replace_file
 from edge_sdk.crypto.sealing import Sealed
-from edge_sdk.errors import InputError, VerificationError
+from edge_sdk.errors import FormatError, InputError, VerificationError
 from feature_spec.canonical import canonical_json
 
 BUNDLE, SEGMENTS, ENTRY = ".bundle", ".bundle.segments", ".bundle.entry.json"
@@ -26,9 +25,9 @@ def write_sealed(sealed: Sealed, directory: Path) -> Path:
     stem = f"{entry.model}-{entry.model_version}-{entry.target}-{entry.recipe}"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / (stem + ENTRY)).unlink(missing_ok=True)
-    _replace(directory / (stem + SEGMENTS), sealed.segments)
-    _replace(directory / (stem + BUNDLE), sealed.served)
-    _replace(directory / (stem + ENTRY), canonical_json({**entry.to_json(), "sha256": sealed.sha256}))
+    replace_file(directory / (stem + SEGMENTS), sealed.segments)
+    replace_file(directory / (stem + BUNDLE), sealed.served)
+    replace_file(directory / (stem + ENTRY), canonical_json({**entry.to_json(), "sha256": sealed.sha256}))
     return directory / (stem + BUNDLE)
 
 
@@ -49,24 +48,14 @@ def read_sealed(bundle: Path) -> Sealed:
             parts[suffix] = path.read_bytes()
         except FileNotFoundError as error:
             raise InputError(f"{path} is missing; build the bundle again with 'edge bundle build'") from error
-    fields = document.parse(parts[ENTRY], bundle.name + " entry", max_bytes=2 * MAX_ENTRY_BYTES)
-    sha256 = fields.pop("sha256", None)
-    sealed = Sealed(parts[BUNDLE], parts[SEGMENTS], Entry.from_json(fields))
+    try:
+        fields = document.parse(parts[ENTRY], "its entry", max_bytes=2 * MAX_ENTRY_BYTES)
+        sha256 = fields.pop("sha256", None)
+        sealed = Sealed(parts[BUNDLE], parts[SEGMENTS], Entry.from_json(fields))
+    except FormatError as error:
+        raise VerificationError(f"{bundle}: {error}; build it again") from error
     if sealed.sha256 != sha256 or hashlib.sha256(sealed.segments).hexdigest() != sealed.entry.segments_sha256:
         raise VerificationError(
             f"{bundle}: bundle, segments and entry do not belong together; build it again"
         )
     return sealed
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

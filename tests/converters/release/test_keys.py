@@ -15,8 +15,8 @@ from securesystemslib.signer import SSlibKey
 from tuf.api.metadata import Metadata, Root
 
 from converters.errors import ReleaseError
-from converters.release.files import write_new_private
 from converters.release.keys import KeyPlan, init_keys, list_keys, load_signers
+from edge_sdk.crypto.files import write_new_private
 from edge_sdk.crypto.keyfiles import KeyFile
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import EdgeError, InputError
