@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from converters.coreml_eval import CoreMLProgram
-from device_tests.devices import Arrays
+from device_tests.device import Arrays
 from edge_sdk.contract.record import BundleContent
 
 

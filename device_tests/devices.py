@@ -1,27 +1,12 @@
-"""What a case can run on: a device gives the outputs of one bundle's payload for given inputs."""
+"""The devices of this machine, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from device_tests.device import Arrays, Device
 from device_tests.errors import ParityError
 from edge_sdk.contract.record import BundleContent
-
-Arrays = Mapping[str, npt.NDArray[np.generic]]
-
-
-class Device(Protocol):
-    """One runtime with one model in it."""
-
-    def run(self, inputs: Arrays) -> Arrays:
-        """The model's outputs for one case."""
-
-    def close(self) -> None:
-        """Give the memory back."""
 
 
 class RuntimeDevice:

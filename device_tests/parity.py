@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from device_tests import devices
+from device_tests.device import Device
 from device_tests.errors import ParityError
 from device_tests.recording import Recording
 from edge_sdk.contract import bundle, golden
@@ -106,7 +107,7 @@ def run(
     *,
     timer: Timer = time.perf_counter_ns,
     progress: Progress = lambda stage, done, total: None,
-    open_device: Callable[[str, BundleContent], devices.Device] = devices.open_device,
+    open_device: Callable[[str, BundleContent], Device] = devices.open_device,
 ) -> Verdict:
     """Run golden cases on this machine's devices.
 
@@ -177,7 +178,7 @@ def _comparable(one: BundleContent, other: BundleContent) -> bool:
 
 
 def _cell(
-    name: str, device: devices.Device, content: BundleContent, other: BundleContent, timer: Timer | None
+    name: str, device: Device, content: BundleContent, other: BundleContent, timer: Timer | None
 ) -> Cell:
     cases = golden.from_bytes(bytes(other.files[bundle.GOLDEN_NAME]))
     comparisons = []
@@ -188,7 +189,7 @@ def _cell(
     return Cell(name, label(content), label(other), tuple(comparisons), p99, content.record.budgets.p99_ms)
 
 
-def _p99_ms(device: devices.Device, cases: Sequence[golden.Case], timer: Timer) -> float:
+def _p99_ms(device: Device, cases: Sequence[golden.Case], timer: Timer) -> float:
     times = []
     for index in range(-WARM_UP, REPEATS):
         inputs: Mapping[str, Any] = cases[index % len(cases)].inputs

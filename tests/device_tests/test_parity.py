@@ -13,7 +13,8 @@ import pytest
 
 from coach_edge.cli import run as edge
 from device_tests import parity
-from device_tests.devices import Arrays, Device, open_device
+from device_tests.device import Arrays, Device
+from device_tests.devices import open_device
 from device_tests.errors import ParityError
 from device_tests.recording import RecordedArtifact, RecordedCase, RecordedDevice, Recording
 from edge_sdk.contract import bundle, golden
