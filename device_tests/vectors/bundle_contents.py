@@ -98,6 +98,7 @@ _BAD_RECORDS: dict[str, tuple[str, Edit]] = {
     "feature-twice": ("names of features are distinct", lambda r: r["features"].append(r["features"][0])),
     "default-outside": ("the default lies in the range", lambda r: r["features"][0].update(default=2)),
     "features-without-spec": ("features need their definition", lambda r: r.update(feature_spec_sha256="")),
+    "bad-feature-spec-digest": ("upper-case hex", lambda r: r.update(feature_spec_sha256="A" * 64)),
     "tolerance-missing": ("one tolerance for each output", lambda r: r["tolerances"].pop("probability")),
     "tolerance-of-nothing": (
         "a tolerance of an output that is not there",

@@ -42,16 +42,6 @@ def public(name: str) -> str:
     return signer(name).public_key().public_bytes_raw().hex()
 
 
-def is_test_key(public_hex: str) -> bool:
-    """Is this the public half of a published test key? Nothing signed by one may ever be published."""
-    return public_hex.lower() in {public(name) for name in SIGNERS}
-
-
-def is_test_secret(secret_bytes: bytes) -> bool:
-    """Is this an app key that the vectors publish?"""
-    return secret_bytes in {secret(name) for name in ("app", "app-2")}
-
-
 def text(data: bytes) -> str:
     """Standard base64, as the vectors write bytes."""
     return base64.b64encode(data).decode("ascii")

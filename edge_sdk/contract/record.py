@@ -164,6 +164,8 @@ class Record:
             raise FormatError(f"record: fallback names unknown output {min(unknown)!r}")
         if bool(self.features) != bool(self.feature_spec_sha256):
             raise FormatError("record: features and feature_spec_sha256 go together")
+        if self.features:
+            identifiers.sha256_hex(self.feature_spec_sha256, "record: feature_spec_sha256")
         self.rules.check_names(outputs, [f.name for f in self.features])
         for key in ("files", "tolerances", "fallback", "about"):
             object.__setattr__(self, key, MappingProxyType(dict(getattr(self, key))))
