@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.contract import identifiers
+from edge_sdk.contract.entry import target_path
 from feature_spec.extras import require
 from model_server import layout
 from model_server.errors import StorageError
@@ -92,6 +93,18 @@ class Catalogue:
             if rows:
                 connection.execute(self._tables.artifacts.insert(), rows)
             connection.execute(self._tables.described.insert(), [described])
+
+    def first_seen(self) -> dict[str, datetime]:
+        """When each artifact in the rows was first signed, by target path."""
+        table = self._tables.artifacts
+        with _translated(), self._engine.connect() as connection:
+            rows = connection.execute(table.select()).all()
+        return {
+            target_path(row.model, row.channel, row.release, row.target, row.recipe): identifiers.parse_time(
+                row.published_at
+            )
+            for row in rows
+        }
 
     def releases(self) -> list[dict[str, Any]]:
         """Releases by model, channel and number, newest first, each with its artifacts."""

@@ -175,8 +175,14 @@ class Publisher:
             return None
 
     def _note(self, state: State) -> None:
-        if self._catalogue.version() != (state.version, layout.digest(state.targets)):
-            self._catalogue.rebuild(state, self._repository.first_seen(state))
+        known = self._catalogue.version()
+        if known == (state.version, layout.digest(state.targets)):
+            return
+        # One version further, the dates of the rest are known; else they are read from every version again.
+        step = known is not None and known[0] == state.version - 1
+        self._catalogue.rebuild(
+            state, self._catalogue.first_seen() if step else self._repository.first_seen(state)
+        )
 
 
 def require_state(repository: Repository) -> State:

@@ -41,6 +41,16 @@ def test_an_empty_database_is_filled_at_the_start(server: Services, make_server:
     assert again.catalogue.audited() == []  # what was done, and not what is, is only in the log
 
 
+def test_one_version_further_reads_no_older_metadata(
+    server: Services, make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.publisher.publish(FIRST.publication())
+    monkeypatch.setattr(server.repository, "first_seen", lambda _: pytest.fail("read every version"))
+    later = replace(SECOND, issued=SECOND.issued + timedelta(seconds=1))
+    server.publisher.publish(later.publication())
+    assert server.catalogue.releases() == make_server().catalogue.releases()
+
+
 def test_a_catalogue_that_is_behind_catches_up(server: Services, make_server: MakeServer) -> None:
     other = make_server()
     server.publisher.publish(FIRST.publication())

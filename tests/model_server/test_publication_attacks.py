@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -212,6 +213,30 @@ def test_attack_is_refused_and_changes_nothing(name: str, server: Services, stor
     assert fleet.listing(store) == before
     # The control: what was refused was the attack, and not everything.
     assert server.publisher.publish(GOOD).targets_version == 2
+
+
+@pytest.mark.parametrize("part", ["targets", "manifest"])
+def test_flipped_bits(part: str, server: Services, store: MemoryStore) -> None:
+    """Each is refused, or what was verified is the same in spite of it."""
+    server.publisher.publish(FIRST.publication())
+    before = fleet.listing(store)
+    good: bytes = getattr(GOOD, part)
+    random = Random(7)
+    refused = 0
+    for _ in range(250):
+        spoiled = bytearray(good)
+        spoiled[random.randrange(len(good))] ^= 1 << random.randrange(8)
+        try:
+            server.publisher.publish(replace(GOOD, **{part: bytes(spoiled)}))
+        except Refused:
+            refused += 1
+            assert fleet.listing(store) == before
+            continue
+        state = server.repository.current()
+        assert state is not None
+        assert state.manifest == SECOND.manifest
+        store.objects = dict(before)
+    assert refused > 200
 
 
 @pytest.mark.parametrize("present", ["bundle", "segments"])

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from edge_sdk.contract.directives import Directive, Directives
-from model_server import layout
+from model_server import layout, tuf_metadata
 from model_server.app import Services
 from model_server.errors import Conflict, NotFound, Refused, StartError, StateError, StorageError
 from model_server.publication import Publication
+from model_server.tuf_metadata import Published
 from tests.model_server import fleet
 from tests.model_server.conftest import MakeServer
 from tests.model_server.fleet import FIRST, SECOND, START, FakeClock, MemoryStore
@@ -318,6 +319,48 @@ def _vanished(store: MemoryStore) -> None:
     del store.objects[layout.snapshot_key(1)]
 
 
+# Each of these is consistent but for the one thing that it is about.
+
+
+def _another_publication_of_the_same_version(store: MemoryStore) -> None:
+    other = replace(FIRST, issued=FIRST.issued + timedelta(seconds=1))
+    store.objects[layout.object_key(layout.digest(FIRST.targets()))] = other.targets()
+
+
+def _snapshot(key: str, ramp_bp: int = 10_000) -> bytes:
+    published = Published(1, layout.digest(FIRST.envelope()), ramp_bp)
+    expires = START + timedelta(days=7)
+    return tuf_metadata.sign_snapshot(fleet.key(key), 1, 1, FIRST.targets(), published, START, expires)
+
+
+def _timestamp(key: str, snapshot: bytes) -> bytes:
+    return tuf_metadata.sign_timestamp(fleet.key(key), 1, 1, snapshot, START, START + timedelta(days=1))
+
+
+def _another_snapshot_of_the_same_version(store: MemoryStore) -> None:
+    store.objects[layout.snapshot_key(1)] = _snapshot("snapshot", ramp_bp=5)
+
+
+def _snapshot_of_another_key(store: MemoryStore) -> None:
+    snapshot = _snapshot("attacker")
+    store.objects[layout.snapshot_key(1)] = snapshot
+    store.objects[layout.TIMESTAMP] = _timestamp("timestamp", snapshot)
+
+
+def _timestamp_of_another_key(store: MemoryStore) -> None:
+    store.objects[layout.TIMESTAMP] = _timestamp("attacker", store.objects[layout.snapshot_key(1)])
+
+
+def test_the_spoiling_starts_from_what_is_good(
+    make_server: MakeServer, server: Services, store: MemoryStore
+) -> None:
+    server.publisher.publish(FIRST.publication())
+    snapshot = _snapshot("snapshot")
+    assert store.objects[layout.snapshot_key(1)] == snapshot
+    assert store.objects[layout.TIMESTAMP] == _timestamp("timestamp", snapshot)
+    assert consistent(make_server()) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -326,6 +369,10 @@ def _vanished(store: MemoryStore) -> None:
         _flip(layout.TIMESTAMP),
         _flip(layout.snapshot_key(1)),
         _vanished,
+        _another_publication_of_the_same_version,
+        _another_snapshot_of_the_same_version,
+        _snapshot_of_another_key,
+        _timestamp_of_another_key,
     ],
 )
 def test_a_changed_store_is_noticed_at_the_start(
@@ -353,6 +400,23 @@ def test_another_director_is_refused(make_server: MakeServer, server: Services) 
 
 def make_other_root() -> bytes:
     return fleet.make_root(names={"root": ("x-1", "x-2")}, thresholds={"root": 1}, signed_by=("x-1",))
+
+
+def test_a_pointer_is_read_together_with_its_version(store: MemoryStore) -> None:
+    store.objects["p"] = b"old"
+    true = store.get
+
+    def changing(key: str, start: int = 0, length: int | None = None) -> bytes:
+        store.get = true  # type: ignore[method-assign]
+        store.objects["p"] = b"new"
+        return b"old"
+
+    store.get = changing  # type: ignore[method-assign]
+    stat = store.head("p")
+    data = layout.read_pointer(store, "p")
+    assert stat is not None
+    assert data is not None
+    assert (data[0], data[1] == stat.etag) == (b"new", False)
 
 
 @pytest.mark.parametrize("field", [{"base_version": -1}, {"base_version": True}, {"ramp_bp": 10_001}])
