@@ -90,7 +90,8 @@ class HttpFetcher(FetcherInterface):
         # Here and not in the caller: a guarantee around a lazy iterator must hold while it is iterated.
         limits, received, ended = self._limits, 0, False
         try:
-            for piece in response.stream(limits.piece_bytes, decode_content=False):
+            # read1 and not stream: what trickles must be looked at as it comes, not once a piece is full.
+            while piece := response.read1(limits.piece_bytes, decode_content=False):
                 received += len(piece)
                 elapsed = self._clock() - start
                 if elapsed > limits.grace_s and received < elapsed * limits.slowest_bytes_per_s:

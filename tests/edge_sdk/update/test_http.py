@@ -160,12 +160,40 @@ def test_a_connection_with_an_unread_rest_is_not_used_again(server: Server, fetc
 
 
 def test_a_byte_now_and_then_is_given_up(server: Server) -> None:
-    times = iter(range(0, 10_000, 40))
-    fetcher = HttpFetcher(clock=lambda: float(next(times)))
-    server.answers = {"/a": body(b"x" * 100)}
-    with pytest.raises(SlowRetrievalError, match="100 bytes in 40 s"):
+    times, released = iter(range(0, 10_000, 40)), threading.Event()
+
+    def trickle(handler: BaseHTTPRequestHandler) -> None:
+        body(b"x" * 10, announced=100)(handler)
+        handler.wfile.flush()
+        assert released.wait(60)
+
+    fetcher = HttpFetcher(HttpLimits(read_s=20), clock=lambda: float(next(times)))
+    server.answers = {"/a": trickle}
+    with pytest.raises(SlowRetrievalError, match="10 bytes in 40 s"):
         fetcher.download_bytes(f"{server.url}/a", 1000)
+    released.set()
     fetcher.close()
+
+
+def test_chunked_bodies(server: Server, fetcher: HttpFetcher) -> None:
+    def chunks(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for piece in (b"4\r\nabcd\r\n", b"3\r\nefg\r\n", b"0\r\n\r\n"):
+            handler.wfile.write(piece)
+
+    def broken_off(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"4\r\nabcd\r\n9\r\nefg")
+        handler.close_connection = True
+
+    server.answers = {"/a": chunks, "/b": broken_off}
+    assert fetcher.download_bytes(f"{server.url}/a", 10) == b"abcdefg"
+    with pytest.raises(DownloadError):
+        fetcher.download_bytes(f"{server.url}/b", 10)
 
 
 def test_silence_is_given_up(server: Server) -> None:
