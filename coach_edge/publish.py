@@ -16,6 +16,8 @@ from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.errors import InputError
 from model_server.client import AdminClient
+from model_server.publication import FULL_RAMP
+from model_server.release_commands import Percent
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 Progress = Callable[[str, int, int], None]
@@ -36,6 +38,13 @@ Progress = Callable[[str, int, int], None]
     "--release", type=click.IntRange(1), help="Release number; by default one more than the newest there."
 )
 @click.option(
+    "--percent",
+    type=Percent(),
+    default="100",
+    show_default=True,
+    help="Share of devices that get the release at once; widen it with 'edge release rollout'.",
+)
+@click.option(
     "--token",
     envvar="COACH_EDGE_TOKEN",
     required=True,
@@ -50,6 +59,7 @@ def publish(
     keys: Path,
     channel: str,
     release: int | None,
+    percent: int,
     token: str,
 ) -> dict[str, Any]:
     """Sign BUNDLES as one release and hand them to a server."""
@@ -64,6 +74,7 @@ def publish(
             signers,
             channel=channel,
             release=release,
+            ramp_bp=percent,
             now=datetime.now(UTC),
             progress=ctx.obj,
         )
@@ -77,6 +88,7 @@ def publish_release(
     *,
     channel: str,
     release: int | None = None,
+    ramp_bp: int = FULL_RAMP,
     now: datetime,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -103,11 +115,12 @@ def publish_release(
         client.put_object(sealed.served)
         client.put_object(sealed.segments)
     progress("upload", len(bundles), len(bundles))
-    client.publish(publication, base_version=published.version if published else 0)
+    client.publish(publication, base_version=published.version if published else 0, ramp_bp=ramp_bp)
     return {
         "model": model,
         "channel": channel,
         "release": number,
+        "percent": ramp_bp / 100,
         "artifacts": [
             {"path": artifact.path, "bytes": artifact.length, "sha256": artifact.sha256}
             for artifact in additions

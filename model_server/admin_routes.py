@@ -16,7 +16,7 @@ from model_server.publication import FULL_RAMP, Publication
 if TYPE_CHECKING:
     from flask import Blueprint
 
-    from model_server.app import Services
+    from model_server.services import Services
 
 _PUBLISH_FIELDS = {"targets", "manifest", "roots", "base_targets_version", "ramp_bp"}
 

@@ -12,7 +12,7 @@ from model_server.publishing import require_state
 if TYPE_CHECKING:
     from flask import Blueprint, Response
 
-    from model_server.app import Services
+    from model_server.services import Services
 
 _VERSIONED = re.compile(r"([1-9][0-9]{0,15})\.(root|targets|snapshot)\.json")
 _CONSISTENT = re.compile(r"(.+)/([0-9a-f]{64})\.([^/]+)")

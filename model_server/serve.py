@@ -14,10 +14,11 @@ from typing import Any
 
 from feature_spec.extras import require
 from model_server import token_file
-from model_server.app import Services, create_app, create_services
+from model_server.app import create_app
 from model_server.catalogue import Catalogue
 from model_server.errors import ServerError, StartError
 from model_server.keys import OnlineKeys
+from model_server.services import Services, create_services
 from model_server.settings import Clock, Settings, utc_now
 from model_server.storage import open_store
 

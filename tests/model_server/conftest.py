@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 import sqlalchemy
 
-from model_server.app import Services, create_services
 from model_server.catalogue import Catalogue
+from model_server.services import Services, create_services
 from tests.model_server import fleet
 from tests.model_server.fleet import FakeClock, MemoryStore
 

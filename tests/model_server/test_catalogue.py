@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from model_server.app import Services
 from model_server.catalogue import Catalogue
 from model_server.errors import StorageError
+from model_server.services import Services
 from tests.model_server.conftest import MakeServer
 from tests.model_server.fleet import FIRST, SECOND, START, FakeClock
 

@@ -19,7 +19,6 @@ import urllib3
 from tuf.ngclient import Updater, UpdaterConfig
 
 from model_server import layout
-from model_server.app import Services
 from model_server.client import AdminClient
 from model_server.errors import (
     Conflict,
@@ -33,6 +32,7 @@ from model_server.errors import (
     Unreachable,
 )
 from model_server.serve import RunningServer, start
+from model_server.services import Services
 from model_server.settings import Settings
 from tests.model_server import fleet
 from tests.model_server.fleet import FIRST, ONLINE, SECOND, Draft

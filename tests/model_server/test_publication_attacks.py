@@ -14,9 +14,9 @@ import pytest
 from edge_sdk.contract.manifest import Artifact, Director
 from edge_sdk.crypto import keyfiles
 from model_server import layout
-from model_server.app import Services
 from model_server.errors import Conflict, Refused
 from model_server.publication import Publication
+from model_server.services import Services
 from tests.model_server import fleet
 from tests.model_server.conftest import MakeServer
 from tests.model_server.fleet import FIRST, SECOND, START, Draft, MemoryStore, artifact, make_root

@@ -11,9 +11,9 @@ import pytest
 
 from edge_sdk.contract.directives import Directive, Directives
 from model_server import layout, tuf_metadata
-from model_server.app import Services
 from model_server.errors import Conflict, NotFound, Refused, StartError, StateError, StorageError
 from model_server.publication import Publication
+from model_server.services import Services
 from model_server.tuf_metadata import Published
 from tests.model_server import fleet
 from tests.model_server.conftest import MakeServer

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from model_server import layout
-from model_server.app import Services
 from model_server.errors import StateError, StorageError
+from model_server.services import Services
 from tests.model_server import fleet
 from tests.model_server.conftest import MakeServer
 from tests.model_server.fleet import FIRST, FakeClock, MemoryStore

@@ -14,9 +14,10 @@ from werkzeug.test import TestResponse
 
 from edge_sdk.contract import framing
 from model_server import layout
-from model_server.app import Services, create_app
+from model_server.app import create_app
 from model_server.errors import StartError, StorageError
 from model_server.publication import Publication
+from model_server.services import Services
 from model_server.settings import Settings
 from tests.model_server import fleet
 from tests.model_server.conftest import MakeServer
@@ -286,7 +287,7 @@ def test_without_the_token_nothing_is_done(value: str | None, http: FlaskClient,
 
 
 def test_short_tokens_are_refused(make_server: MakeServer, server: Services) -> None:
-    from model_server.app import create_services
+    from model_server.services import create_services
 
     with pytest.raises(StartError, match="at least 16"):
         create_services(
