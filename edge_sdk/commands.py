@@ -117,11 +117,11 @@ def predict(name: str, cache: Path, given: str, app_key: Path | None, engine: st
         model = client.model(name)
         rows = read_rows(text, source, [feature.name for feature in model.record.features])
         predictions = []
-        for number, row in enumerate(rows, start=1):
+        for row in rows:
             try:
                 made = model.predict(row.features, deadline_ms=_PATIENCE_MS)
             except InputError as error:
-                raise InputError(f"{source}: row {number}: {error}") from error
+                raise InputError(f"{source}: row {row.number}: {error}") from error
             label = {} if row.id is None else {"id": row.id}
             predictions.append({**label, **_plain(made._asdict())})
     return {

@@ -13,12 +13,17 @@ from typing import Any, NoReturn
 from edge_sdk.errors import InputError
 
 ID = "id"
+_Numbered = tuple[int, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Numbers by feature name; what is unknown is left out. ``id`` is carried along, and may be None."""
+    """Numbers by feature name; what is unknown is left out. ``id`` is carried along, and may be None.
 
+    ``number`` is what messages call it: objects count from 1, rows of CSV as a spreadsheet counts them.
+    """
+
+    number: int
     id: str | None
     features: dict[str, float]
 
@@ -34,7 +39,7 @@ def read_rows(text: str, source: str, features: Sequence[str]) -> list[Row]:
         features: that the model knows.
 
     Raises:
-        InputError: naming source, row (from 1, the header of a CSV not counted) and column.
+        InputError: naming source, row (from 1; the header of a CSV is its row 1) and column.
     """
     stripped = text.lstrip("\ufeff \t\r\n")
     if not stripped:
@@ -43,10 +48,10 @@ def read_rows(text: str, source: str, features: Sequence[str]) -> list[Row]:
     rows = _json(stripped, source) if stripped[0] in "{[" else _csv(stripped, source, label)
     if not rows:
         raise InputError(f"{source} holds no row")
-    return [_row(row, f"{source}: row {number}", features, label) for number, row in enumerate(rows, start=1)]
+    return [_row(row, number, source, features, label) for number, row in rows]
 
 
-def _json(text: str, source: str) -> list[dict[str, Any]]:
+def _json(text: str, source: str) -> list[_Numbered]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(found := dict(pairs)) != len(pairs):
             raise InputError(f"{source} repeats a name within one object")
@@ -59,14 +64,14 @@ def _json(text: str, source: str) -> list[dict[str, Any]]:
         value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source} is not valid JSON: {error}") from error
-    rows = value if isinstance(value, list) else [value]
-    for number, row in enumerate(rows, start=1):
+    rows = list(enumerate(value if isinstance(value, list) else [value], start=1))
+    for number, row in rows:
         if not isinstance(row, dict):
             raise InputError(f"{source}: row {number} is not an object of features")
     return rows
 
 
-def _csv(text: str, source: str, label: str | None) -> list[dict[str, Any]]:
+def _csv(text: str, source: str, label: str | None) -> list[_Numbered]:
     try:
         header, *lines = csv.reader(io.StringIO(text), strict=True)
     except csv.Error as error:
@@ -76,15 +81,16 @@ def _csv(text: str, source: str, label: str | None) -> list[dict[str, Any]]:
         if not name or names.count(name) > 1:
             raise InputError(f"{source}: the header has the column {name!r} without a name or twice")
     rows = []
-    for number, cells in enumerate((line for line in lines if line), start=1):
+    for number, cells in enumerate(lines, start=2):
+        if not cells:
+            continue
         if len(cells) != len(names):
             raise InputError(f"{source}: row {number} has {len(cells)} cells, the header has {len(names)}")
-        rows.append(
-            {
-                name: _number_in(cell, f"{source}: row {number}, column {name}") if name != label else cell
-                for name, cell in zip(names, cells, strict=True)
-            }
-        )
+        row = {
+            name: _number_in(cell, f"{source}: row {number}, column {name}") if name != label else cell
+            for name, cell in zip(names, cells, strict=True)
+        }
+        rows.append((number, row))
     return rows
 
 
@@ -97,8 +103,8 @@ def _number_in(cell: str, where: str) -> float | None:
         raise InputError(f"{where}: {cell!r} is not a number") from error
 
 
-def _row(row: dict[str, Any], where: str, features: Sequence[str], label: str | None) -> Row:
-    values = {}
+def _row(row: dict[str, Any], number: int, source: str, features: Sequence[str], label: str | None) -> Row:
+    values, where = {}, f"{source}: row {number}"
     for name, value in row.items():
         if name == label:
             continue
@@ -106,12 +112,12 @@ def _row(row: dict[str, Any], where: str, features: Sequence[str], label: str | 
             raise InputError(f"{where}, column {name}: no such feature; the model has {', '.join(features)}")
         if value is None:
             continue
-        number = float(value) if type(value) is float or _fits(value) else math.nan
-        if not math.isfinite(number):
+        real = float(value) if type(value) is float or _fits(value) else math.nan
+        if not math.isfinite(real):
             raise InputError(f"{where}, column {name}: {value!r} is not a finite number")
-        values[name] = number
+        values[name] = real
     found = row.get(label) if label is not None else None
-    return Row(None if found is None else str(found), values)
+    return Row(number, None if found is None else str(found), values)
 
 
 def _fits(value: object) -> bool:

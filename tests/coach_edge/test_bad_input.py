@@ -260,7 +260,7 @@ TAMPERED: tuple[tuple[str, Spoil, str, str], ...] = (
     ("director key", lambda p: flip(p / "keys/online/director.key", 0.2), SERVE, "director"),
     (
         "cached bundle",
-        lambda p: flip(next((p / "cache/blobs").glob("?*"))),
+        lambda p: flip(cached(p)),
         PREDICT + " person.json",
         "fetch",
     ),

@@ -216,13 +216,13 @@ class TestInput:
             '[{"effort": 1}, {"work": 1}]',
             "row 2, column work: no such feature; the model has effort, rest, luck",
         ),
-        ("effort,work\n1,2\n", "row 1, column work: no such feature"),
+        ("effort,work\n1,2\n", "row 2, column work: no such feature"),
         ("effort,effort\n1,2\n", "the column 'effort' without a name or twice"),
         ("effort,\n1,2\n", "the column '' without a name or twice"),
-        ("effort,rest\n1\n", "row 1 has 1 cells, the header has 2"),
-        ("effort\n0.5\nabc\n", "row 2, column effort: 'abc' is not a number"),
-        ("effort\nnan\n", "row 1, column effort: nan is not a finite number"),
-        ("effort\n-inf\n", "row 1, column effort: -inf is not a finite number"),
+        ("effort,rest\n1\n", "row 2 has 1 cells, the header has 2"),
+        ("effort\n0.5\nabc\n", "row 3, column effort: 'abc' is not a number"),
+        ("effort\nnan\n", "row 2, column effort: nan is not a finite number"),
+        ("effort\n-inf\n", "row 2, column effort: -inf is not a finite number"),
         ('effort\n"0.5\n', "rows is not valid CSV"),
     ],
 )
@@ -233,6 +233,6 @@ def test_bad_rows(text: str, message: str) -> None:
 
 
 def test_an_id_that_is_a_feature() -> None:
-    assert read_rows('{"id": 5}', "rows", ["id"]) == [Row(None, {"id": 5.0})]
-    assert read_rows("id\n5\n", "rows", ["id"]) == [Row(None, {"id": 5.0})]
-    assert read_rows('{"id": 5}', "rows", ["effort"]) == [Row("5", {})]
+    assert read_rows('{"id": 5}', "rows", ["id"]) == [Row(1, None, {"id": 5.0})]
+    assert read_rows("id\n5\n", "rows", ["id"]) == [Row(2, None, {"id": 5.0})]
+    assert read_rows('{"id": 5}', "rows", ["effort"]) == [Row(1, "5", {})]
