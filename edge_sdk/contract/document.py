@@ -14,12 +14,15 @@ from edge_sdk.errors import FormatError
 
 T = TypeVar("T")
 
+MAX_DEPTH = 32
+"""Levels of objects and lists: parsers that call themselves give up at different ones, far beyond it."""
+
 
 def parse(data: bytes, what: str, *, max_bytes: int) -> dict[str, Any]:
     """A JSON object from UTF-8 bytes; what two readers could take for different values is refused.
 
     That is: repeated names, NaN and infinities, numbers beyond a double, lone surrogates, a byte order mark,
-    and input that is too long. A whole number beyond 2^53 - 1 is read as the nearest double.
+    and input that is too long or too deep. A whole number beyond 2^53 - 1 is read as the nearest double.
 
     Raises:
         FormatError: the bytes are not one such object; ``what`` names it in the message.
@@ -58,7 +61,18 @@ def parse(data: bytes, what: str, *, max_bytes: int) -> dict[str, Any]:
         raise FormatError(f"{what} is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise FormatError(f"{what} is not a JSON object")
+    _check_depth(value, what)
     return value
+
+
+def _check_depth(value: object, what: str) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        parts = (part for item in level for part in (item.values() if isinstance(item, dict) else item))
+        level = [part for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return
+    raise FormatError(f"{what} nests objects and lists more than {MAX_DEPTH} deep")
 
 
 def decode_base64(text: str, what: str) -> bytes:

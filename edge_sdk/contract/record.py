@@ -86,12 +86,17 @@ class FeatureInput:
 
 @dataclass(frozen=True)
 class Budgets:
-    """What the artifact may cost on a device; a release that exceeds one is refused."""
+    """What the artifact may cost on a device: its bundle is refused when sealed, its p99 judged by parity."""
 
     bundle_bytes: int = 10_000_000
     load_ms: float = 500.0
     p99_ms: float = 100.0
     session_bytes: int = 50_000_000
+
+    def __post_init__(self) -> None:
+        for key, value in vars(self).items():
+            if not 0 < value < float("inf"):
+                raise FormatError(f"budget {key} is {value}, but a budget is a positive number")
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -17,7 +17,7 @@ from edge_sdk.contract.directives import Arm, Directive, Directives, Variants
 from edge_sdk.contract.document import Fields
 from edge_sdk.contract.entry import MAX_ENTRY_BYTES, Entry
 from edge_sdk.contract.manifest import Artifact, Director, Manifest
-from edge_sdk.contract.record import FeatureInput, Record, TensorSpec
+from edge_sdk.contract.record import Budgets, FeatureInput, Record, TensorSpec
 from edge_sdk.errors import FormatError
 from feature_spec.canonical import canonical_json
 
@@ -350,3 +350,23 @@ def test_who_publishes_refuses_what_a_device_leaves_out() -> None:
     value["artifacts"].reverse()
     with pytest.raises(FormatError, match="not sorted"):
         Manifest.from_bytes(json.dumps(value).encode(), lenient=True)
+
+
+@pytest.mark.parametrize("nested", ["[", '{"a":'])
+def test_documents_have_a_deepest_level(nested: str) -> None:
+    end = {"[": "]", '{"a":': "}"}[nested]
+
+    def document_of(levels: int) -> bytes:
+        return ('{"a":' + nested * (levels - 1) + "0" + end * (levels - 1) + "}").encode()
+
+    assert parse(document_of(document.MAX_DEPTH))
+    for levels in (document.MAX_DEPTH + 1, 400, 1_600):
+        with pytest.raises(FormatError):
+            parse(document_of(levels))
+
+
+@pytest.mark.parametrize("name", Budgets.__dataclass_fields__)
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf")])
+def test_a_budget_is_a_positive_number(name: str, value: float) -> None:
+    with pytest.raises(FormatError, match=name):
+        Budgets(**{name: value})  # type: ignore[arg-type]
