@@ -6,7 +6,7 @@ The rules, in the order in which the code applies them (docs/protocol/day-input.
 2. Events with one id and the same content are one event; with other content they are refused.
 3. What happened after the as-of instant does not count.
 4. An event's day is the local calendar day of its instant; its index is how many calendar days that lies
-   before the as-of day. Days before observation began, and beyond 90, do not count.
+   before the as-of day. Days before observation began, beyond 90, and after the as-of day do not count.
 5. Rows of one day and type add up: counts, numbers of values, sums of values.
 """
 
@@ -218,7 +218,7 @@ def _daily(events: list[Event], today: int, observed: int, where: tzinfo) -> npt
     daily = np.zeros((WINDOW_DAYS, len(EVENT_TYPES), len(CHANNELS)))
     for event in events:
         index = today - local_day(event.instant, where)
-        if index >= observed:
+        if not 0 <= index < observed:  # below 0 where clocks went back over midnight: that day is yet to come
             continue
         cell = daily[index, EVENT_TYPES.index(event.event_type)]
         cell[COUNT] += event.count

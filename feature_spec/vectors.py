@@ -58,9 +58,9 @@ def _accepted(case: Case) -> dict[str, Any]:
     cells = [[*map(int, where), _number(result.daily[tuple(where)])] for where in np.argwhere(result.daily)]
     return {
         "name": case.name,
-        "why": case.why,
+        "description": case.why,
         "input": case.document(),
-        "expected": {
+        "output": {
             "cells": cells,
             "context": [_number(value) for value in result.context],
             "features": [_number(value) for value in features],
@@ -73,7 +73,12 @@ def _refused(case: Case, reason: str) -> dict[str, Any]:
         apply(case.document())
     except DayInputError as error:
         if error.reason == reason:
-            return {"name": case.name, "why": case.why, "input": case.document(), "reason": reason}
+            return {
+                "name": case.name,
+                "description": case.why,
+                "input": case.document(),
+                "reason": reason,
+            }
         raise FeatureSpecError(f"vector {case.name}: refused as {error.reason}, not as {reason}") from error
     raise FeatureSpecError(f"vector {case.name}: accepted, though it should be refused as {reason}")
 

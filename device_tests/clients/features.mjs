@@ -17,19 +17,26 @@ const TIMESTAMP = new RegExp(`^(${DATE})T(${CLOCK}:[0-5]\\d)${FRACTION}(?:Z|([+-
 const cellAt = (day, type, channel) => (day * TYPES.length + type) * CHANNELS.length + channel;
 const isObjectOf = (keys, value) => isObject(value) && Object.keys(value).every((key) => keys.includes(key));
 
+/** The day of a date whose year, as written, is 1970 to 2199. */
+function inYears(date, reason) {
+  const day = calendarDay(date, reason);
+  must(date >= "1970" && date < "2200", reason);
+  return day;
+}
+
 /** Milliseconds since 1970; finer digits are dropped. */
 function instant(timestamp) {
   const match = typeof timestamp === "string" && TIMESTAMP.exec(timestamp);
-  must(match && match[1] >= "1970" && match[1] < "2200", "bad-timestamp"); // the year as written
+  must(match, "bad-timestamp");
   const [, date, clock, fraction = "", sign, offset = "00:00"] = match;
   const sinceMidnight = Date.parse(`1970-01-01T${clock}.${`${fraction}000`.slice(0, 3)}Z`);
   const ahead = Date.parse(`1970-01-01T${offset}Z`) * (sign === "-" ? -1 : 1);
-  return calendarDay(date, "bad-timestamp") * DAY + sinceMidnight - ahead;
+  return inYears(date, "bad-timestamp") * DAY + sinceMidnight - ahead;
 }
 
 /** A function from an instant to the calendar day that the clocks of a zone show. */
 function daysOf(zone) {
-  must(typeof zone === "string" && /^[A-Za-z]/.test(zone), "bad-zone"); // Intl may take +02:00: no zone
+  must(typeof zone === "string" && /^[A-Za-z]/.test(zone), "bad-zone"); // an offset is no zone
   const parts = { year: "numeric", month: "2-digit", day: "2-digit" };
   const options = { timeZone: zone, calendar: "gregory", numberingSystem: "latn", ...parts };
   const formatter = attempt(() => new Intl.DateTimeFormat("en", options), "bad-zone");
@@ -64,11 +71,12 @@ function withoutDuplicates(events) {
 function readContext(context, today) {
   must(isObjectOf(CONTEXT_KEYS, context), "bad-context");
   const [observed, account, goal] = CONTEXT_KEYS.slice(0, 3).map((key) =>
-    (context[key] ?? null) === null ? null : today - calendarDay(context[key], "bad-context"));
+    (context[key] ?? null) === null ? null : today - inYears(context[key], "bad-context"));
   must(observed === null || observed >= 0, "not-observed");
   const [total, completed, progress] = CONTEXT_KEYS.slice(3).map((key) => context[key] ?? null);
-  must(total === null || (Number.isInteger(total) && total >= 1), "bad-context");
-  must(completed === null || (Number.isInteger(completed) && completed >= 0), "bad-context");
+  const isWhole = (value, low) => Number.isInteger(value) && value >= low && value <= LARGEST;
+  must(total === null || isWhole(total, 1), "bad-context");
+  must(completed === null || isWhole(completed, 0), "bad-context");
   must(progress === null || (typeof progress === "number" && progress >= 0 && progress <= 1), "bad-context");
   const ages = [account, goal].map((age) => (age < 0 ? null : age)); // a date ahead has not happened
   const days = observed === null ? null : Math.min(observed + 1, WINDOW);
@@ -81,7 +89,7 @@ export function dayInput({ as_of: asOf, zone, context: known, events }) {
   const observed = context[0] === UNKNOWN ? WINDOW : context[0];
   const daily = new Array(cellAt(WINDOW, 0, 0)).fill(0); // doubles, rounded once at the end
   for (const { at, type, count, value } of withoutDuplicates(events.map(readEvent))) {
-    const day = today - dayOf(at); // below 0 where clocks went back over midnight
+    const day = today - dayOf(at); // below 0 where clocks went back over midnight: yet to come
     if (at > now || day < 0 || day >= observed) continue;
     const added = value === null ? [count, 0, 0] : [count, 1, value];
     added.forEach((amount, channel) => { daily[cellAt(day, type, channel)] += amount; });

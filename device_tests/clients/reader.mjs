@@ -121,19 +121,19 @@ function checkVector({ page, kind, input, expect, output, reason }, listed) {
 }
 
 /** Cells and context are exact; features differ at most by a tolerance, relative above 1. */
-function checkDayInput({ input, expected, reason }, expect, spec, tolerance) {
+function checkDayInput({ input, output, reason }, expect, spec, tolerance) {
   const actual = outcomeOf((x) => {
     const tensors = dayInput(x);
     return { ...tensors, features: computeFeatures(spec, tensors) };
   }, input);
   if (expect === "refuse" || actual.expect === "refuse") return compare(actual, { expect, reason });
   const { daily, context, features } = actual.output;
-  const cells = expected.cells.map(([day, type, channel, value]) => [day, type, channel, Math.fround(value)]);
-  compare({ cells: nonZeroCells(daily), context }, { cells, context: expected.context.map(Math.fround) });
-  compare(features.length, expected.features.length);
+  const cells = output.cells.map(([day, type, channel, value]) => [day, type, channel, Math.fround(value)]);
+  compare({ cells: nonZeroCells(daily), context }, { cells, context: output.context.map(Math.fround) });
+  compare(features.length, output.features.length);
   const isClose = (value, index) =>
     Math.abs(features[index] - value) <= tolerance * Math.max(1, Math.abs(value));
-  if (!expected.features.every(isClose)) compare(features, expected.features);
+  if (!output.features.every(isClose)) compare(features, output.features);
 }
 
 const SPEC = "day-input/feature_spec.json"; // data for vectors, and no vector itself

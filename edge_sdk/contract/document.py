@@ -65,8 +65,8 @@ def parse(data: bytes, what: str, *, max_bytes: int) -> dict[str, Any]:
     return value
 
 
-def _check_depth(value: object, what: str) -> None:
-    level = [value]
+def _check_depth(value: dict[str, Any], what: str) -> None:
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         parts = (part for item in level for part in (item.values() if isinstance(item, dict) else item))
         level = [part for part in parts if isinstance(part, dict | list)]

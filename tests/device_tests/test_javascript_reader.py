@@ -215,20 +215,20 @@ def describe_another_ciphertext(folder: Path) -> None:
 
 
 def first_day_input(document: dict[str, Any]) -> dict[str, Any]:
-    vector: dict[str, Any] = next(v for v in document["vectors"] if v.get("expected", {}).get("cells"))
+    vector: dict[str, Any] = next(v for v in document["vectors"] if v.get("output", {}).get("cells"))
     return vector
 
 
 def change_a_cell(folder: Path) -> None:
     def edit(document: dict[str, Any]) -> None:
-        first_day_input(document)["expected"]["cells"][0][3] += 1
+        first_day_input(document)["output"]["cells"][0][3] += 1
 
     change(folder, "day-input/accept.json", edit)
 
 
 def change_a_feature(folder: Path) -> None:
     def edit(document: dict[str, Any]) -> None:
-        first_day_input(document)["expected"]["features"][2] += 3e-5
+        first_day_input(document)["output"]["features"][2] += 3e-5
 
     change(folder, "day-input/accept.json", edit)
 
