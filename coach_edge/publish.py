@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from converters.release.keys import Signers, load_signers
+from converters.release import memory
+from converters.release.keys import Signers, load_signers, offline_folder
 from converters.release.signing import artifact_of, newest_release, read_targets, sign_publication
 from edge_sdk.crypto.options import command_line_passphrase
 from edge_sdk.crypto.sealed_files import read_sealed
@@ -71,6 +72,7 @@ def publish(
             client,
             sealed,
             root_bytes,
+            keys,
             signers,
             channel=channel,
             release=release,
@@ -84,6 +86,7 @@ def publish_release(
     client: AdminClient,
     bundles: Sequence[Sealed],
     root: bytes,
+    keys: Path,
     signers: Signers,
     *,
     channel: str,
@@ -94,6 +97,18 @@ def publish_release(
 ) -> dict[str, Any]:
     """Sign, upload objects, then hand over the signed metadata: what is signed is there before it is named.
 
+    Args:
+        client: of the server.
+        bundles: of one model; they become one release.
+        root: what devices trust.
+        keys: the folder of the offline keys, where what was signed last is remembered.
+        signers: the unlocked keys of that folder.
+        channel: to publish to.
+        release: its number; by default one more than the newest.
+        ramp_bp: basis points of devices that get it at once.
+        now: when it is signed.
+        progress: told how many bundles are uploaded.
+
     Raises:
         ReleaseError: the release does not grow, or what the server publishes is not signed under ``root``.
         InputError: bundles of several models.
@@ -101,6 +116,10 @@ def publish_release(
     """
     previous = client.current_targets()
     published = None if previous is None else read_targets(previous, root)
+    base_version = published.version if published else 0
+    folder = offline_folder(keys)
+    if (last := memory.read(folder)) is not None:
+        last.check_base(base_version, previous)
     models = {sealed.entry.model for sealed in bundles}
     if len(models) != 1:
         raise InputError(f"the bundles are of {', '.join(sorted(models))}; publish one model at a time")
@@ -115,7 +134,8 @@ def publish_release(
         client.put_object(sealed.served)
         client.put_object(sealed.segments)
     progress("upload", len(bundles), len(bundles))
-    client.publish(publication, base_version=published.version if published else 0, ramp_bp=ramp_bp)
+    memory.write(folder, memory.Signed.of(base_version + 1, publication.targets, previous))
+    client.publish(publication, base_version=base_version, ramp_bp=ramp_bp)
     return {
         "model": model,
         "channel": channel,

@@ -137,8 +137,9 @@ def convert(
 ) -> dict[str, Any]:
     """Convert MODEL, a directory written by `edge train`, or zoo:NAME, and prove that the twins agree.
 
-    A zoo model is fitted on its synthetic population first. The twins answer 1,000 rows of people who took no
-    part in training; nothing is written unless all agree with the source.
+    A zoo model is fitted on its synthetic population first. The twins answer 1,000 rows that took no part in
+    training: of people set aside, and made-up ones where those are too few. Nothing is written unless all agree
+    with the source.
     """
     from converters import pipeline
     from converters.targets.plan import plans

@@ -48,8 +48,7 @@ class AdminClient:
         """
         import urllib3
 
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        if not _is_address(url):
             raise Refused(f"server {url!r}: write an address such as http://127.0.0.1:8765")
         if not token.isascii() or not token.isprintable():
             raise Refused("the admin token holds characters that no token has; copy it again")
@@ -202,8 +201,8 @@ class AdminClient:
             try:
                 data = response.read(MAX_ANSWER_BYTES + 1)
             finally:
-                response.drain_conn()
-                response.release_conn()
+                # Closed and not drained: who sends without end must not be listened to without end.
+                response.close()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unreachable(
                 f"no answer from {self._url} ({_reason(error)}); check the address and that the server runs"
@@ -236,6 +235,16 @@ class AdminClient:
         if status in (502, 503, 504):
             return Unreachable(f"{self._url} cannot answer now ({detail}); try again")
         return ServerError(f"{self._url} failed: {detail}")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises where it is none
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain and port != 0
 
 
 def _expected(read: Callable[[], T], url: str) -> T:

@@ -92,6 +92,8 @@ def role_keys(root: Root, role: str, what: str = "root") -> tuple[dict[str, str]
         if (key.keytype, key.scheme) != ("ed25519", "ed25519"):
             raise FormatError(f"{what}: {role} key {name[:16]} is not an Ed25519 key")
         keys[name] = str(key.keyval["public"])
+    if len(set(keys.values())) < len(keys):
+        raise FormatError(f"{what}: the {role} role lists one key twice; a threshold counts keys, not names")
     return keys, root.roles[role].threshold
 
 

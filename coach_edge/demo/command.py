@@ -51,16 +51,30 @@ def demo(
 
     Without --events the model learns from a synthetic population.
     """
-    place = Workdir.fresh(workdir)
     stages = Stages(ctx.obj)
-    report: dict[str, Any] = {"workdir": str(workdir), "stages": stages.rows}
+    with Workdir.building(workdir) as place:
+        report = _run(place, stages, data, cutoff_days, zone, seed)
+        report = {"workdir": str(workdir), **report, "next": _next(workdir)}
+        place.write_report(report)
+    return report
+
+
+def _run(
+    place: Workdir,
+    stages: Stages,
+    data: DataFiles | None,
+    cutoff_days: tuple[int, ...],
+    zone: str,
+    seed: int,
+) -> dict[str, Any]:
+    report: dict[str, Any] = {"stages": stages.rows}
     with stages.stage("train"):
-        report |= _train(place, data, cutoff_days, zone, seed, ctx.obj)
+        report |= _train(place, data, cutoff_days, zone, seed, stages.progress)
     with stages.stage("convert"):
-        conversion, facts = _convert(place, ctx.obj)
-        report["twins"] = conversion.twins.to_json()
+        conversion, facts, compared = _convert(place, stages.progress)
+        report["twins"] = {**compared, **conversion.twins.to_json()}
     with stages.stage("seal"):
-        sealed = _seal(place, conversion, facts, ctx.obj)
+        sealed = _seal(place, conversion, facts, stages.progress)
         report["artifacts"] = [
             {
                 "target": artifact.plan.target,
@@ -75,8 +89,6 @@ def demo(
     _distribute(place, sealed, stages, report)
     with stages.stage("predict"):
         report |= _predict(place, report.pop("people"), report["fetched"])
-    report["next"] = _next(workdir)
-    place.write_report(report)
     return report
 
 
@@ -117,15 +129,16 @@ def _train(
     }
 
 
-def _convert(place: Workdir, progress: Progress) -> tuple[Any, Any]:
+def _convert(place: Workdir, progress: Progress) -> tuple[Any, Any, dict[str, int]]:
     from converters.pipeline import convert_ensemble
     from converters.seal import facts_of
     from converters.zoo.comparison import comparison_rows
     from converters.zoo.model_dir import load_model
 
     model = load_model(place.model)
-    rows = comparison_rows(model).rows
-    return convert_ensemble(model.ensemble, TARGETS, RECIPES, rows=rows, progress=progress), facts_of(model)
+    compared = comparison_rows(model)
+    conversion = convert_ensemble(model.ensemble, TARGETS, RECIPES, rows=compared.rows, progress=progress)
+    return conversion, facts_of(model), {"people": compared.people, "made_up": compared.made_up}
 
 
 def _seal(place: Workdir, conversion: Any, facts: Any, progress: Progress) -> list[Sealed]:
@@ -185,6 +198,7 @@ def _distribute(place: Workdir, sealed: list[Sealed], stages: Stages, report: di
                 client,
                 sealed,
                 root,
+                place.keys,
                 signers,
                 channel=CHANNEL,
                 now=datetime.now(UTC),

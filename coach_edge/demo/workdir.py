@@ -6,6 +6,9 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,9 @@ from typing import Any
 from edge_sdk.crypto.keyfiles import environment_variable
 from edge_sdk.errors import InputError
 
-MARK = "demo.json"
-"""The report; it is also what tells a folder of ours from somebody's own."""
+FORMAT = "coach-edge/demo/1"
+REPORT = "demo.json"
+NAMES = frozenset({REPORT, "bundles", "cache", "keys", "model", "passphrases.env", "people.json", "server"})
 
 
 @dataclass(frozen=True)
@@ -24,18 +28,33 @@ class Workdir:
     root: Path
 
     @classmethod
-    def fresh(cls, root: Path) -> Workdir:
-        """An empty folder; an earlier demo's is emptied, anything else is left alone.
+    @contextmanager
+    def building(cls, target: Path) -> Iterator[Workdir]:
+        """A folder beside ``target`` that takes its place when the body ends well, and is gone if not.
+
+        An earlier demo is replaced then; anything else at ``target`` is left alone.
 
         Raises:
-            InputError: the folder holds something that no demo made.
+            InputError: ``target`` holds something that no demo made, or nothing can be made beside it.
         """
-        if root.exists() and (not root.is_dir() or (any(root.iterdir()) and not (root / MARK).is_file())):
-            raise InputError(f"{root} holds something else; name a new folder with --workdir")
-        shutil.rmtree(root, ignore_errors=True)
-        root.mkdir(parents=True)
-        (root / MARK).write_text("{}\n")
-        return cls(root)
+        _refuse_foreign(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        except OSError as error:
+            raise InputError(
+                f"cannot make a folder beside {target}: {error.strerror}; name another --workdir"
+            ) from error
+        try:
+            place = cls(scratch / "new")
+            place.root.mkdir()
+            yield place
+            _refuse_foreign(target)  # a minute has passed
+            if target.exists():
+                target.rename(scratch / "old")
+            place.root.rename(target)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     @property
     def model(self) -> Path:
@@ -63,14 +82,32 @@ class Workdir:
 
     def passphrase(self, name: str) -> str:
         """A random passphrase a key, kept beside the keys: good for a demo and for nothing else."""
-        path = self.root / "passphrases.env"
         phrase = secrets.token_urlsafe(24)
-        with open(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
-        ) as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with open(os.open(self.root / "passphrases.env", flags, 0o600), "a", encoding="utf-8") as file:
             file.write(f"export {environment_variable(name)}={phrase}\n")
         return phrase
 
     def write_report(self, report: dict[str, Any]) -> None:
         """Keep the result in ``demo.json``."""
-        (self.root / MARK).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+        text = json.dumps({"format": FORMAT, **report}, indent=2, allow_nan=False)
+        (self.root / REPORT).write_text(text + "\n", encoding="utf-8")
+
+
+def _refuse_foreign(target: Path) -> None:
+    refusal = InputError(f"{target} holds something else; name a new folder with --workdir")
+    if not target.exists() and not target.is_symlink():
+        return
+    if target.is_symlink() or not target.is_dir():
+        raise refusal
+    names = {path.name for path in target.iterdir()}
+    if names and not (names <= NAMES and _is_report(target / REPORT)):
+        raise refusal
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        report = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(report, dict) and report.get("format") == FORMAT

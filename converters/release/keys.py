@@ -157,6 +157,11 @@ def list_keys(folder: Path) -> tuple[KeyInfo, ...]:
     return tuple(_info(_read_key(path), path) for path in paths)
 
 
+def offline_folder(folder: Path) -> Path:
+    """The folder of the offline keys: the one given, or ``offline`` in it."""
+    return folder / OFFLINE if (folder / OFFLINE).is_dir() else folder
+
+
 def load_signers(folder: Path, root: bytes, passphrase: Passphrase) -> Signers:
     """Unlock as many targets keys as ``root`` asks for, and no more.
 
@@ -169,8 +174,7 @@ def load_signers(folder: Path, root: bytes, passphrase: Passphrase) -> Signers:
         ReleaseError: too few targets keys of that root lie in the folder, or the director's public half is missing.
         InputError: a wrong passphrase.
     """
-    if (folder / OFFLINE).is_dir():
-        folder = folder / OFFLINE
+    folder = offline_folder(folder)
     named, threshold = tuf_metadata.role_keys(tuf_metadata.parse_root(root), "targets")
     found = map(_read_key, sorted(folder.glob("targets-[1-9].key")))
     usable = [file for file in found if file.public in named.values()]

@@ -101,7 +101,7 @@ def role_keys(root: Root, role: str) -> tuple[dict[str, str], int]:
     """The Ed25519 keys of a role (TUF key id -> raw public key in hex) and its threshold.
 
     Raises:
-        ReleaseError: a key of the role is of another kind, which this profile does not have.
+        ReleaseError: a key of the role is of another kind than this profile has, or is listed twice.
     """
     keys = {}
     for key_id in root.roles[role].keyids:
@@ -111,6 +111,10 @@ def role_keys(root: Root, role: str) -> tuple[dict[str, str], int]:
                 f"root.json: {role} key {key_id[:16]} is not an Ed25519 key; use such keys only"
             )
         keys[key_id] = str(key.keyval["public"])
+    if len(set(keys.values())) < len(keys):
+        raise ReleaseError(
+            f"root.json: the {role} role lists one key twice; a threshold counts keys, not names"
+        )
     return keys, root.roles[role].threshold
 
 

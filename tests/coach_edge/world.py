@@ -51,6 +51,7 @@ def build(folder: Path) -> None:
             client,
             [sealed],
             root,
+            folder / "keys",
             signers,
             channel="stable",
             now=datetime.now(UTC),

@@ -71,10 +71,26 @@ def test_it_can_be_run_again_but_never_empties_a_foreign_folder(demo: Demo, shel
     folder, _ = demo
     (folder / "mine").mkdir()
     (folder / "mine" / "thesis.txt").write_text("years of work")
+    (folder / "mine" / "demo.json").write_text("{}")
     done = shell("edge demo --workdir mine", folder)
     assert done.returncode == 1
     assert done.stderr == "edge: mine holds something else; name a new folder with --workdir\n"
     assert (folder / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_demo_that_fails_leaves_the_earlier_one(demo: Demo, shell: Shell) -> None:
+    folder, report = demo
+    before = {str(path): path.stat().st_mtime_ns for path in (folder / "edge-demo").rglob("*")}
+    (folder / "bad.csv").write_text("user_id,day\n")
+    done = shell("edge demo --workdir edge-demo --events bad.csv", folder)
+    assert done.returncode == 1
+    assert done.stderr.startswith("edge: bad.csv")
+    assert {str(path): path.stat().st_mtime_ns for path in (folder / "edge-demo").rglob("*")} == before
+    assert not list(folder.glob(".edge-demo.*"))
+    assert json.loads((folder / "edge-demo" / "demo.json").read_text()) == {
+        "format": "coach-edge/demo/1",
+        **report,
+    }
 
 
 def test_on_a_real_log(oulad: Path, shell: Shell, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.loopback
-def test_the_main_job(shell: Shell, tool: object, tmp_path: Path) -> None:
+def test_the_main_job(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "person.json").write_text(blocks("json")[0])
     phrases = {environment_variable(name): f"secret {name}" for name in KEYS}
     done = shell(blocks("sh")[1], tmp_path, **phrases)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from coach_edge.bench.tflite_writer import TFLiteWriter
 from converters.ensemble import OUTPUTS
 from converters.errors import ConversionError
 from converters.frameworks import quiet_stderr, tensorflow
@@ -195,3 +196,15 @@ def test_the_same_source_gives_the_same_bytes_in_another_process() -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == expected
+
+
+def test_state_in_resource_variables_is_refused() -> None:
+    writer = TFLiteWriter()
+    x, y = writer.tensor("x", (1, 1)), writer.tensor("y", (1, 1))
+    writer.operator("LOGISTIC", (x,), (y,))
+    plain = writer.finish({"x": x}, {"y": y})
+    tflite.check_builtin(plain)
+    handle = writer.tensor("h", (), dtype="int32")
+    writer.operator("VAR_HANDLE", (), (handle,))
+    with pytest.raises(ConversionError, match=r"keeps state between runs \(VAR_HANDLE\)"):
+        tflite.check_builtin(writer.finish({"x": x}, {"y": y}))
