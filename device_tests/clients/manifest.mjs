@@ -1,9 +1,9 @@
 // docs/protocol/manifest.md: envelopes, roots, manifest and directives, the decision of a device.
 import { createPublicKey, verify } from "node:crypto";
 import {
-  all, armOf, ascendingBy, base64, byCodePoint, canonicalJson, digest, distinct, fits, inRamp, integer,
-  isHeldOut, isName, list, mapping, matching, must, NAME, object, oneOf, readJson, release, sha256, share,
-  text, tufJson, unixTime, when,
+  all, armOf, ascendingBy, base64, byCodePoint, canonicalJson, digest, distinct, distinctBy, fits, inRamp,
+  integer, isHeldOut, isName, list, mapping, matching, must, NAME, object, oneOf, readJson, release, sha256,
+  share, text, tufJson, unixTime, when,
 } from "./documents.mjs";
 import { entryForm, entryPath } from "./bundle.mjs";
 
@@ -38,9 +38,12 @@ export function openEnvelope(bytes, payloadType, { keys, threshold }) {
 // ---- Root
 const roleForm = object({ keyids: list(text()), threshold: integer(1) });
 const keyForm = object({ keytype: text(), scheme: text(), keyval: object({ public: text() }) });
-const usableForm = object({ keytype: oneOf("ed25519"), scheme: oneOf("ed25519") });
+const usableForm = object({
+  keytype: oneOf("ed25519"), scheme: oneOf("ed25519"),
+  keyval: object({ public: matching("[0-9A-Fa-f]{64}") }),
+});
 const rootForm = object({
-  signatures: list(signatureForm),
+  signatures: all(list(signatureForm), distinctBy("keyid")),
   signed: object({
     _type: oneOf("root"), spec_version: matching("1\\.[^]*"), version: integer(1), expires: unixTime,
     keys: mapping(text(), keyForm), roles: object({ root: roleForm, targets: roleForm }),
@@ -55,7 +58,7 @@ function readRole({ keyids, threshold }, known) {
 
 function readRoot(source) {
   const { signatures, signed } = readJson(Buffer.from(source), 512000, rootForm);
-  const decode = (sig) => Buffer.from(/^[0-9a-f]{128}$/.test(sig) ? sig : "", "hex");
+  const decode = (sig) => Buffer.from(/^[0-9a-f]{128}$/i.test(sig) ? sig : "", "hex");
   return {
     version: signed.version, expires: unixTime(signed.expires), message: tufJson(signed),
     signatures: signatures.map(({ keyid, sig }) => ({ id: keyid, signature: decode(sig) })),

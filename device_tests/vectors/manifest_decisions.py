@@ -33,6 +33,21 @@ def vectors() -> Iterator[Vector]:
         "holdout": ("who is held out gets nothing", {"ramp_bp": 10_000, "holdout_bp": 5_000}, {}),
         "variants": ("arms first, the ramp for the rest", {"variants": split}, {}),
         "newer-reader-needed": ("level 2 is asked for", {"ramp_bp": 10_000, "min_runtime": RUNTIME + 1}, {}),
+        "level-enough": (
+            "a reader of level 2 where 2 is asked for",
+            {"ramp_bp": 10_000, "min_runtime": 2},
+            {"level": 2},
+        ),
+        "arm-recalled": (
+            "a recalled arm installs nothing, and nobody falls back to the ramp",
+            {"ramp_bp": 10_000, "variants": split, "recalled": [6]},
+            {},
+        ),
+        "arm-below-floor": (
+            "an arm below the floor installs nothing",
+            {"ramp_bp": 10_000, "variants": split},
+            {"floor": 7},
+        ),
         "below-floor": ("the base is below the signed floor", {}, {"floor": 7}),
         "never-backwards": ("7 was active once, so 6 is not installed", {}, {"installed": 7}),
         "installed-already": ("the release that is active", {"ramp_bp": 10_000}, {"installed": 7}),
@@ -52,6 +67,9 @@ def vectors() -> Iterator[Vector]:
         }
         releases = [_expected(inputs, install) for install in fleet]
         yield Vector(PAGE, "decision", name, why, inputs, {"releases": releases})
+    silent = {**inputs, "directive": None}
+    nothing = {"releases": [None] * len(fleet)}
+    yield Vector(PAGE, "decision", "no-directive", "directives say nothing of the model", silent, nothing)
 
 
 def _expected(inputs: Mapping[str, Any], install: str) -> int | None:

@@ -106,10 +106,14 @@ class Scene:
     directives_text: Callable[[str], str] = lambda t: t
     now: str = NOW
     marks: Mapping[str, Any] = field(default_factory=lambda: marks())
+    bare: bool = False
+    """Without artifacts, where nothing depends on them: vectors stay short."""
 
     def input(self) -> dict[str, Any]:
         """The input of the vector."""
         offer = manifest_payload()
+        if self.bare:
+            offer["artifacts"] = []
         self.manifest_edit(offer)
         kind = manifest_module.PAYLOAD_TYPE
         manifest = json.dumps(sign(self.manifest_signers, self.manifest_text(_compact(offer)).encode(), kind))

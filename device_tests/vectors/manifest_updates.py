@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from device_tests.vectors import keys
@@ -43,6 +44,9 @@ _LEFT_OUT: dict[str, tuple[str, Edit]] = {
     "artifact-moved": ("an entry that stands under the path of another", _first_entry(release=5)),
 }
 """What makes a device leave out the first artifact, and nothing else."""
+
+
+_ABOUT_ARTIFACTS = ("manifest-artifact-twice", "manifest-unsorted", "manifest-path-number")
 
 
 def vectors() -> Iterator[Vector]:
@@ -111,6 +115,16 @@ def vectors() -> Iterator[Vector]:
             Scene(marks=marks(manifest=99, targets_keys=[key_id("targets-1")])),
             1,
         ),
+        "root-spellings": (
+            "hex in a root may be of either case, and a key id that is not listed signs for nobody",
+            Scene(roots=(_respelled(rotated),)),
+            2,
+        ),
+        "root-bad-signature-beside": (
+            "what is not 128 hex digits counts for nothing",
+            Scene(roots=(_signed_also(rotated, key_id("root-3"), "not hex"),)),
+            2,
+        ),
         **{name: (why, Scene(manifest_edit=edit), 1) for name, (why, edit) in _LEFT_OUT.items()},
     }
     for name, (why, scene, root_version) in accepted.items():
@@ -127,7 +141,21 @@ def vectors() -> Iterator[Vector]:
         }
         yield Vector(PAGE, "update", name, why, inputs, output)
     for name, (reason, why, scene) in {**_bad_roots(), **_bad_manifests(), **_bad_directives()}.items():
+        scene = replace(scene, bare=name not in _ABOUT_ARTIFACTS)
         yield Vector(PAGE, "update", name, why, scene.input(), reason=reason)
+
+
+def _respelled(text: str) -> str:
+    document = json.loads(text)
+    for signature in document["signatures"]:
+        signature["sig"] = signature["sig"].upper()
+    return _signed_also(json.dumps(document), "nobody", "00" * 64)
+
+
+def _signed_also(text: str, keyid: str, sig: str) -> str:
+    document = json.loads(text)
+    document["signatures"].append({"keyid": keyid, "sig": sig})
+    return json.dumps(document)
 
 
 def _payload(envelope: str) -> bytes:
@@ -135,6 +163,42 @@ def _payload(envelope: str) -> bytes:
 
 
 Refusals = dict[str, tuple[str, str, Scene]]
+
+
+def _spaced(text: str) -> str:
+    document = json.loads(text)
+    document["signatures"][0]["sig"] = bytes.fromhex(document["signatures"][0]["sig"]).hex(" ")
+    return json.dumps(document)
+
+
+def _keys(**change: Any) -> dict[str, Any]:
+    """The keys of the pinned root, one of the root role changed."""
+    listed: dict[str, Any] = json.loads(ROOT_1)["signed"]["keys"]
+    listed[key_id("root-3")] |= change
+    return listed
+
+
+def _pinned(version: int = 1, **change: Any) -> str:
+    return root(version, ROOTS, ROOTS[:2], **change)
+
+
+def _roles(**change: Any) -> dict[str, Any]:
+    """The roles of the pinned root, that of the targets changed."""
+    roles: dict[str, Any] = json.loads(ROOT_1)["signed"]["roles"]
+    roles["targets"] |= change
+    return roles
+
+
+_BAD_PINNED_ROOTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "large-integer": ("an integer beyond 2^53 - 1, in a field that nobody knows", {"x-later": [2**53]}),
+    "bad-time": ("times are UTC with Z", {"expires": "2027-01-01"}),
+    "version-zero": ("versions start at 1", {"version": 0}),
+    "other-keytype": ("a key type that does not go with the scheme", {"keys": _keys(keytype="rsa")}),
+    "other-scheme": ("a scheme that does not go with the key type", {"keys": _keys(scheme="ed448")}),
+    "short-key": ("a public key has 64 hex digits", {"keys": _keys(keyval={"public": "00" * 31})}),
+    "unknown-key": ("a role lists a key id that keys does not have", {"roles": _roles(keyids=["nobody"])}),
+    "threshold-zero": ("a threshold is at least 1", {"roles": _roles(threshold=0)}),
+}
 
 
 def _bad_roots() -> Refusals:
@@ -195,6 +259,27 @@ def _bad_roots() -> Refusals:
             "a role lists one public key under two ids",
             Scene(roots=(root(2, new, full, keys=listed, roles=roles),)),
         ),
+        **{
+            f"pinned-root-{name}": ("format", why, Scene(pinned=_pinned(**change)))
+            for name, (why, change) in _BAD_PINNED_ROOTS.items()
+        },
+        "pinned-root-fraction": (
+            "format",
+            "no fractions, not even in a field that nobody knows",
+            Scene(pinned=ROOT_1.replace('"signed": {', '"signed": {"x-later": 1.5, ')),
+        ),
+        "root-key-id-signs-twice": (
+            "format",
+            "a key id signs once",
+            Scene(
+                roots=(_signed_also(rotated, key_id("root-1"), "00" * 64),),
+            ),
+        ),
+        "root-sig-with-spaces": (
+            "signature",
+            "a signature of two that are needed is not 128 hex digits",
+            Scene(roots=(_spaced(rotated),)),
+        ),
         "root-no-json": ("format", "a brace is missing", Scene(roots=(rotated[:-1],))),
     }
 
@@ -249,6 +334,10 @@ def _bad_manifests() -> Refusals:
         "manifest-bad-director-key": edit(
             "format", "the key is 64 hex digits", lambda m: m["director"].update(public_key="00")
         ),
+        "manifest-director-without-id": edit(
+            "format", "a key id is not empty", lambda m: m["director"].update(key_id="")
+        ),
+        "manifest-path-number": edit("format", "a path is text, or order has no sense", _first(path=7)),
         "manifest-bad-floor": edit(
             "format", "a floor is a release", lambda m: m["floors"].update({f"{MODEL}/{CHANNEL}": 0})
         ),
@@ -306,6 +395,17 @@ def _bad_directives() -> Refusals:
             "a version that this page does not fix",
             lambda d: d.update(format="coach-edge/directives/2"),
         ),
+        "directives-version-zero": edit("format", "versions start at 1", lambda d: d.update(version=0)),
+        "directives-bad-issued": edit("format", "times are texts", lambda d: d.update(issued=1781523000)),
+        "directives-bad-expires": edit(
+            "format", "times are UTC with Z", lambda d: d.update(expires="2026-06-16T11:30:00+00:00")
+        ),
+        "directives-manifest-version-text": edit(
+            "format", "a version is a number", lambda d: d["manifest"].update(version="5")
+        ),
+        "directives-manifest-digest-upper-case": edit(
+            "format", "hex is lower case", lambda d: d["manifest"].update(sha256="A" * 64)
+        ),
         "directives-bad-channel": edit(
             "format", "a channel is a name", lambda d: d["channels"].update({"Stable": {}})
         ),
@@ -317,6 +417,8 @@ def _bad_directives() -> Refusals:
         ),
         "directive-share-too-large": directive("at most 10000 basis points", ramp_bp=10_001),
         "directive-share-fraction": directive("shares are integers", holdout_bp=0.5),
+        "directive-base-negative": directive("a base is 0 or a release", base_release=-1),
+        "directive-runtime-zero": directive("levels start at 1", min_runtime=0),
         "directive-base-not-below": directive("the base is below the release", base_release=7),
         "directive-release-zero": directive("releases start at 1", release=0),
         "directive-recalled-unsorted": directive("recalled is sorted", recalled=[3, 2]),
@@ -328,6 +430,15 @@ def _bad_directives() -> Refusals:
         "directive-arms-too-heavy": directive(
             "at most 10000 basis points in all",
             variants={"experiment": "tone", "arms": [arm, {**arm, "name": "cool", "weight_bp": 5_001}]},
+        ),
+        "directive-bad-arm-name": directive(
+            "an arm is a name", variants={"experiment": "tone", "arms": [{**arm, "name": "Warm"}]}
+        ),
+        "directive-bad-arm-weight": directive(
+            "a weight is a share", variants={"experiment": "tone", "arms": [{**arm, "weight_bp": -1}]}
+        ),
+        "directive-bad-arm-release": directive(
+            "an arm has a release", variants={"experiment": "tone", "arms": [{**arm, "release": 0}]}
         ),
         "directive-bad-experiment": directive(
             "an experiment is a name", variants={"experiment": "", "arms": [arm]}

@@ -7,6 +7,7 @@ parsers. Pure: bytes, clock and marks in, verified values out.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,9 @@ CLOCK_SKEW: Final = timedelta(seconds=300)
 """How far a signed time may lie ahead of the device: clocks differ, a stolen key must not move time."""
 
 MAX_ROOT_BYTES: Final = 512_000
+
+_PUBLIC: Final = re.compile("[0-9A-Fa-f]{64}")
+_SIGNATURE: Final = re.compile("[0-9A-Fa-f]{128}")
 
 
 class Refused(VerificationError):
@@ -178,6 +182,7 @@ def _root(data: bytes) -> Metadata[Root]:
     from tuf.api.serialization import DeserializationError
 
     fields = json_document.parse(data, "root", max_bytes=MAX_ROOT_BYTES)
+    _check_numbers(fields.get("signed"))
     try:
         root = Metadata[Root].from_bytes(data)
         if root.signed.type != Root.type:
@@ -186,13 +191,29 @@ def _root(data: bytes) -> Metadata[Root]:
         raise FormatError(f"root: {error}") from error
     identifiers.parse_time(fields["signed"]["expires"], "root: expires")
     for name in ("root", "targets"):
-        listed = [root.signed.keys[key_id] for key_id in root.signed.roles[name].keyids]
+        key_ids = root.signed.roles[name].keyids
+        if unknown := set(key_ids) - set(root.signed.keys):
+            raise FormatError(f"root: role {name} lists {min(unknown)!r}, which is no key of it")
+        listed = [root.signed.keys[key_id] for key_id in key_ids]
+        if not all(_PUBLIC.fullmatch(key.keyval["public"]) for key in listed):
+            raise FormatError(f"root: role {name} lists a public key that is not 64 hex digits")
         if any((key.keytype, key.scheme) != ("ed25519", "ed25519") for key in listed):
             raise FormatError(f"root: role {name} lists a key that is not Ed25519")
         if len({key.keyval["public"].lower() for key in listed}) != len(listed):
             # TUF counts key ids, and one key must not reach a threshold alone.
             raise FormatError(f"root: role {name} lists a public key twice")
+    # The library passes over white space in hex.
+    root.signatures = {k: s for k, s in root.signatures.items() if _SIGNATURE.fullmatch(s.signature)}
     return root
+
+
+def _check_numbers(value: object) -> None:
+    """Canonical JSON can write integers only; one that is too large was read as a float."""
+    if isinstance(value, float):
+        raise FormatError("root: it holds a number that is no integer, or too large for one")
+    if isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_numbers(part)
 
 
 def _targets_role(root: Metadata[Root]) -> tuple[dict[str, str], int]:

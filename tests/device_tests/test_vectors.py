@@ -206,8 +206,9 @@ def _decision(v: Json) -> Json:
         {f"{v['model']}/{v['channel']}": v["floor"]},
         tuple(Artifact(entry.path, 1, "0" * 64, entry) for entry in entries),
     )
-    directive = Directive.from_json(v["directive"], "directive")
-    channels = {v["channel"]: {v["model"]: directive}}
+    channels: dict[str, dict[str, Directive]] = {}
+    if v["directive"] is not None:
+        channels = {v["channel"]: {v["model"]: Directive.from_json(v["directive"], "directive")}}
     orders = Directives(1, moment, later, 1, "0" * 64, channels)
     accepted = thin_client.Accepted(1, manifest, orders, thin_client.Marks())
     return {
