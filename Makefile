@@ -23,8 +23,9 @@ $(READY): requirements/bootstrap.txt requirements/all.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
-demo: install ## the main job, end to end, on this machine (about four minutes)
+demo: install ## the main job, end to end, on this machine (a minute or two)
 	$(BIN)/edge demo --workdir $(WORKDIR)
+	@echo; echo "To go on with these commands: . $(BIN)/activate"
 
 test: install ## everything but the long suites
 	$(PYTEST) -n 2 --dist loadgroup -m "not slow"

@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 
 @click.command()
 @click.argument("bundles", nargs=-1, required=True, type=_file)
-@click.option("--server", required=True, help="Address of the server, such as http://127.0.0.1:8080.")
+@click.option("--server", required=True, help="Address of the server, such as http://127.0.0.1:8765.")
 @click.option("--root", required=True, type=_file, help="The root that devices trust.")
 @click.option(
     "--keys",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby, zip_longest
@@ -12,6 +13,7 @@ import click
 INDENT = "  "
 _GAP = "  "
 _FOLD = 44
+_WIDE = 150
 
 
 def render(result: object) -> None:
@@ -25,7 +27,13 @@ def lines(value: object, indent: str) -> list[str]:
     if isinstance(value, Mapping):
         return _mapping(value, indent)
     if _is_table(value):
-        return table(value, indent)
+        rows = table(value, indent)
+        if max(map(len, rows)) <= _WIDE:
+            return rows
+        blocks = ([f"{indent}{number}.", *lines(row, indent + INDENT)] for number, row in enumerate(value, 1))
+        return [line for block in blocks for line in block]
+    if _is_list(value) and any(_is_list(item) for item in value):
+        return [indent + json.dumps(value)]  # a tree: as text there is no better form
     if _is_list(value):
         return [line for item in value for line in lines(item, indent)]
     return [indent + cell(value)]
@@ -50,11 +58,11 @@ def table(rows: Sequence[Mapping[str, object]], indent: str = "") -> list[str]:
 
 
 def _mapping(value: Mapping[str, object], indent: str) -> list[str]:
-    """A line an item; figures that follow each other become the rows of one table."""
+    """A line an item; figures of the same parts that follow each other become the rows of one table."""
     result: list[str] = []
-    for figures, group in groupby(value.items(), key=lambda pair: _is_figure(pair[1])):
+    for parts, group in groupby(value.items(), key=lambda pair: _parts(pair[1])):
         items = list(group)
-        if figures and len(items) > 1:
+        if parts and len(items) > 1:
             rows = [{"": key, **item} for key, item in items if isinstance(item, Mapping)]
             result += table(rows, indent)
             continue
@@ -104,9 +112,11 @@ def _is_short(value: object) -> bool:
     return True
 
 
-def _is_figure(value: object) -> bool:
-    """A mapping of plain values, such as a metric with its interval."""
-    return isinstance(value, Mapping) and bool(value) and all(_is_short(item) for item in value.values())
+def _parts(value: object) -> tuple[str, ...]:
+    """The names in a figure, a mapping of plain values such as a metric with its interval; else nothing."""
+    if isinstance(value, Mapping) and all(_is_short(item) for item in value.values()):
+        return tuple(map(str, value))
+    return ()
 
 
 def _is_table(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
@@ -114,7 +124,7 @@ def _is_table(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
         _is_list(value)
         and len(value) > 0
         and all(
-            isinstance(item, Mapping) and all(_is_short(part) or _is_figure(part) for part in item.values())
+            isinstance(item, Mapping) and all(_is_short(part) or _parts(part) for part in item.values())
             for item in value
         )
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from device_tests import devices
 from device_tests.device import Device
 from device_tests.errors import ParityError
-from device_tests.recording import Recording
+from device_tests.recording import RecordedArtifact, Recording
 from edge_sdk.contract import bundle, golden
 from edge_sdk.contract.record import BundleContent
 from edge_sdk.contract.tolerance import Comparison, compare
@@ -146,18 +146,27 @@ def compare_recording(content: BundleContent, recording: Recording, served_sha25
     Raises:
         ParityError: the recording is of another artifact, or lacks a case.
     """
-    if recording.artifact.sha256 != served_sha256:
-        raise ParityError(
-            f"the recording is of {recording.artifact.sha256[:12]}…, the bundle is {served_sha256[:12]}…: "
-            "compare it with the bundle that the phone ran"
-        )
+    record, said = content.record, recording.artifact
+    ours = RecordedArtifact(record.model, record.model_version, record.target, record.recipe, served_sha256)
+    for field, value in vars(ours).items():
+        if getattr(said, field) != value:
+            raise ParityError(
+                f"the recording has {field} {getattr(said, field)}, the bundle {value}: "
+                "compare it with the bundle that the phone ran"
+            )
     recorded = {case.id: case for case in recording.cases}
     comparisons = []
     cases = golden.from_bytes(bytes(content.files[bundle.GOLDEN_NAME]))
     recording.check_cases([case.id for case in cases])
     for case in cases:
-        for comparison in compare(case.outputs, recorded[case.id].outputs, content.record.tolerances):
-            comparisons.append((case.id, comparison))
+        found = recorded[case.id]
+        for comparison in compare(case.outputs, found.outputs, content.record.tolerances):
+            said_why = (
+                replace(comparison, problem=f"the device reported: {found.error}")
+                if found.error
+                else comparison
+            )
+            comparisons.append((case.id, said_why))
     times = [value for case in recording.cases for value in case.latency_ms]
     cell = Cell(
         recording.device.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_sdk.errors import FormatError
@@ -13,7 +13,7 @@ from feature_spec.extras import require
 
 
 def tflite(model: bytes) -> dict[str, Any]:
-    """Inputs, outputs and operator counts of a TFLite file.
+    """Inputs, outputs, signatures and operator counts of a TFLite file; apps use the names of the signature.
 
     Raises:
         FormatError: not a TFLite file.
@@ -38,6 +38,13 @@ def tflite(model: bytes) -> dict[str, Any]:
         return {
             "inputs": [tensor(graph.Inputs(i)) for i in range(graph.InputsLength())],
             "outputs": [tensor(graph.Outputs(i)) for i in range(graph.OutputsLength())],
+            "signatures": {
+                signature.SignatureKey().decode(): {
+                    "inputs": _names(signature.InputsLength(), signature.Inputs),
+                    "outputs": _names(signature.OutputsLength(), signature.Outputs),
+                }
+                for signature in map(root.SignatureDefs, range(root.SignatureDefsLength()))
+            },
             "operators": _counted(operators),
         }
     except (struct.error, IndexError, KeyError, TypeError, AttributeError, ValueError) as error:
@@ -88,6 +95,10 @@ def coreml(files: Mapping[str, bytes]) -> dict[str, Any]:
         "inputs": [tensor(value) for value in program.inputs],
         "outputs": [tensor(value) for value in program.outputs],
     }
+
+
+def _names(count: int, item: Callable[[int], Any]) -> list[str]:
+    return [item(number).Name().decode() for number in range(count)]
 
 
 def _counted(operators: list[str]) -> dict[str, int]:
