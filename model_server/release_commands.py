@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edge_sdk.contract.buckets import BUCKETS
 from model_server.errors import NotFound
 
 _PERCENT = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,2}))?")
@@ -68,7 +69,7 @@ def list_releases(server: str, token: str) -> dict[str, Any]:
             channels = client.directives()["channels"]
         except NotFound:
             channels = {}
-    return {"releases": releases, "directives": channels}
+    return {"releases": [_row(each, channels) for each in releases]}
 
 
 @release.command()
@@ -99,9 +100,37 @@ def resume(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
     return _set(server, token, channel, model, paused=False)
 
 
+def _row(release: dict[str, Any], channels: dict[str, Any]) -> dict[str, Any]:
+    """One release as a line: what it is, and who gets it now."""
+    directive = channels.get(release["channel"], {}).get(release["model"])
+    return {
+        **{name: release[name] for name in ("model", "channel", "release", "model_version")},
+        "new_installs": "nobody" if directive is None else _who_gets(release["release"], directive),
+        "artifacts": [f"{each['target']}-{each['recipe']}" for each in release["artifacts"]],
+        "published_at": release["published_at"],
+    }
+
+
+def _who_gets(number: int, directive: dict[str, Any]) -> str:
+    if number == directive["release"]:
+        share = f"{directive['ramp_bp'] / 100:g} % of devices"
+    elif number == directive["base_release"] and directive["ramp_bp"] < BUCKETS:
+        share = "all other devices"
+    else:
+        return "nobody"
+    return f"nobody while paused, then {share}" if directive["paused"] else share
+
+
 def _set(server: str, token: str, channel: str, model: str, **changes: Any) -> dict[str, Any]:
     from model_server.client import AdminClient
 
     with AdminClient(server, token) as client:
         directive = client.set_directive(channel, model, **changes)
-    return {"model": model, "channel": channel, "directive": directive}
+    return {
+        "model": model,
+        "channel": channel,
+        "release": directive["release"],
+        "percent": directive["ramp_bp"] / 100,
+        "paused": directive["paused"],
+        "base_release": directive["base_release"],
+    }

@@ -117,16 +117,34 @@ def test_release_commands(socket_enabled: None, running: RunningServer) -> None:
     server = ("--server", running.url)
     listed = run(release, "list", *server)
     assert [each["release"] for each in listed["releases"]] == [2, 1]
-    assert listed["directives"]["stable"]["goal"]["ramp_bp"] == 10_000
-    for arguments, expected in (
-        (("rollout", "goal", "--percent", "0.29"), {"ramp_bp": 29, "paused": False}),
-        (("pause", "goal"), {"ramp_bp": 29, "paused": True}),
-        (("rollout", "goal", "--percent", "100"), {"ramp_bp": 10_000, "paused": True}),
-        (("resume", "goal", "--channel", "stable"), {"ramp_bp": 10_000, "paused": False}),
+    assert [each["new_installs"] for each in listed["releases"]] == ["100 % of devices", "nobody"]
+    for arguments, expected, who in (
+        (
+            ("rollout", "goal", "--percent", "0.29"),
+            {"percent": 0.29, "paused": False},
+            ["0.29 % of devices", "all other devices"],
+        ),
+        (
+            ("pause", "goal"),
+            {"percent": 0.29, "paused": True},
+            ["nobody while paused, then 0.29 % of devices", "nobody while paused, then all other devices"],
+        ),
+        (
+            ("rollout", "goal", "--percent", "100"),
+            {"percent": 100, "paused": True},
+            ["nobody while paused, then 100 % of devices", "nobody"],
+        ),
+        (
+            ("resume", "goal", "--channel", "stable"),
+            {"percent": 100, "paused": False},
+            ["100 % of devices", "nobody"],
+        ),
     ):
         answer = run(release, *arguments, *server)
-        assert (answer["model"], answer["channel"]) == ("goal", "stable")
-        assert expected.items() <= answer["directive"].items()
+        assert (answer["model"], answer["channel"], answer["release"]) == ("goal", "stable", 2)
+        assert expected.items() <= answer.items()
+        listed = run(release, "list", *server)
+        assert [each["new_installs"] for each in listed["releases"]] == who
     with pytest.raises(NotFound, match="goal has no release in channel beta"):
         run(release, "pause", "goal", "--channel", "beta", *server)
     running.close()
