@@ -132,6 +132,7 @@ const tensorForm = object({
 const featureForm = all(
   object({ name: text(), unit: text(), low: number(), high: number(), default: number() }),
   when((feature) => feature.low <= feature.default && feature.default <= feature.high));
+const duration = all(number(0), when((milliseconds) => milliseconds > 0));
 const recordForm = all(
   object({
     format: oneOf("coach-edge/record/1"), model: isName, model_version: modelVersion, recipe: isName,
@@ -142,7 +143,7 @@ const recordForm = all(
     features: all(list(featureForm), distinctBy("name")), feature_spec_sha256: text(),
     tolerances: mapping(text(), object({ absolute: number(0, 1), relative: number(0, 1) })),
     budgets: object({
-      bundle_bytes: integer(1), load_ms: number(), p99_ms: number(), session_bytes: integer(1),
+      bundle_bytes: integer(1), load_ms: duration, p99_ms: duration, session_bytes: integer(1),
     }),
     fallback: mapping(text(), number()),
   }),

@@ -60,10 +60,10 @@ export function readJson(bytes, limit, form) {
     must(typeof value !== "number" || Number.isFinite(value));
     return value;
   }));
-  const open = []; // the names seen so far in each object that is open
-  for (const [token, , name] of source.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(?=\s*(:?))|[{}]/g)) {
-    if (token === "{") open.push(new Set());
-    else if (token === "}") open.pop();
+  const open = []; // the names seen so far in each object or list that is open
+  for (const [token, , name] of source.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(?=\s*(:?))|[{}[\]]/g)) {
+    if (token === "{" || token === "[") must(open.push(new Set()) <= 32);
+    else if (token === "}" || token === "]") open.pop();
     else if (name) { must(!open.at(-1).has(JSON.parse(token))); open.at(-1).add(JSON.parse(token)); }
   }
   all(when(isObject), form)(document);
@@ -115,6 +115,7 @@ export const sha256 = (data, encoding = "hex") => createHash("sha256").update(da
 /** Seconds since 1970-01-01T00:00:00Z. */
 export function unixTime(value) {
   matching(`\\d{4}-\\d\\d-\\d\\dT${CLOCK}:[0-5]\\dZ`)(value);
+  must(value >= "0001"); // there is no year 0000
   return (calendarDay(value.slice(0, 10)) * DAY + Date.parse(`1970-01-01${value.slice(10)}`)) / 1000;
 }
 

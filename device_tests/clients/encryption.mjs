@@ -52,6 +52,7 @@ function eachSegment(header, dataKey, boundTo, bytes, size, apply) {
 /** Nothing leaves before the last tag is verified: a cut-off model must not run. */
 export function decryptStream(bytes, dataKey, boundTo) {
   must(bytes.length >= HEADER + TAG && bytes[0] === HEADER, "key");
+  must(bytes.length <= SEGMENT || bytes.length % SEGMENT !== TAG, "key"); // an empty segment more
   return eachSegment(bytes.subarray(0, HEADER), dataKey, boundTo, bytes.subarray(HEADER), SEGMENT, gcmOpen);
 }
 

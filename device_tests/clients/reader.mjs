@@ -30,8 +30,7 @@ const perInstall = (field, answer) => (x) =>
 
 const pattern = (length) => Buffer.alloc(length, Buffer.from(Array.from({ length: 251 }, (_, i) => i)));
 const EDITS = {
-  truncate: (bytes, { length }) => bytes.subarray(0, length),
-  append: (bytes, edit) => Buffer.concat([bytes, hex(edit.hex)]),
+  cut: (bytes, { length, append }) => Buffer.concat([bytes.subarray(0, length), hex(append)]),
   flip: (bytes, { offset, mask }) => bytes.map((byte, index) => (index === offset ? byte ^ mask : byte)),
   swap: (bytes, { segments: [a, b] }) => Buffer.concat(pieces(bytes).map((_, index, all) =>
     all[index === a ? b : index === b ? a : index])),

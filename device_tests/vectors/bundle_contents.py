@@ -1,4 +1,4 @@
-"""Vectors for docs/protocol/bundle.md: entry, record and golden cases."""
+"""Vectors for docs/protocol/bundle.md: entry and golden cases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ Edit = Callable[[dict[str, Any]], object]
 def vectors() -> Iterator[Vector]:
     """All vectors of these parts."""
     yield from _entries()
-    yield from _records()
     yield from _golden()
 
 
@@ -25,13 +24,18 @@ _BAD_ENTRIES: dict[str, tuple[str, Edit]] = {
     "field-missing": ("state is missing", lambda e: e.pop("state")),
     "bad-model": ("the model is no name", lambda e: e.update(model="Goal")),
     "bad-version": ("the version is not semantic", lambda e: e.update(model_version="1.0")),
+    "bad-channel": ("the channel is no name", lambda e: e.update(channel="")),
+    "bad-target": ("the target is no name", lambda e: e.update(target="TFLite")),
+    "bad-recipe": ("the recipe is no name", lambda e: e.update(recipe="int8_static")),
+    "bad-record-digest": ("63 digits", lambda e: e.update(record_sha256="0" * 63)),
+    "bad-segments-digest": ("upper-case hex", lambda e: e.update(segments_sha256="A" * 64)),
     "release-zero": ("releases start at 1", lambda e: e.update(release=0)),
     "release-text": ("a release is a number", lambda e: e.update(release="7")),
     "fraction": ("no fractions in an entry", lambda e: e.update(loss=1.5)),
     "truth-value": ("strings and integers only", lambda e: e.update(beta=True)),
     "null": ("strings and integers only", lambda e: e.update(note=None)),
     "nested": ("strings and integers only", lambda e: e.update(notes=["a"])),
-    "unknown-tier": ("tiers are none, app-key, device-key", lambda e: e.update(tier="secret")),
+    "unknown-tier": ("tiers are none, app-key, device-key", lambda e: e.update(tier="secret", key_id="k")),
     "unknown-codec": ("codecs are none, deflate", lambda e: e.update(codec="zstd")),
     "unknown-state": ("states are none, variables", lambda e: e.update(state="cloud")),
     "requires-nothing": ("at least one capability", lambda e: e.update(requires="")),
@@ -73,95 +77,6 @@ def _entries() -> Iterator[Vector]:
     long = _padded(entry.to_json(), MAX_ENTRY_BYTES + 1)
     why = f"more than {MAX_ENTRY_BYTES} bytes"
     yield Vector(PAGE, "entry", "too-long", why, {"entry": long}, reason="format")
-
-
-# --- the record
-
-_BAD_RECORDS: dict[str, tuple[str, Edit]] = {
-    "other-format": (
-        "a version that this page does not fix",
-        lambda r: r.update(format="coach-edge/record/2"),
-    ),
-    "field-missing": ("budgets are missing", lambda r: r.pop("budgets")),
-    "bad-model": ("the model is no name", lambda r: r.update(model="Goal")),
-    "unknown-target": ("targets are tflite, onnx, coreml", lambda r: r.update(target="mnn")),
-    "unknown-state": ("states are none, variables", lambda r: r.update(state="cloud")),
-    "lists-itself": (
-        "no record can hold its own digest",
-        lambda r: r["files"].update({"bundle.json": {"length": 1, "sha256": "0" * 64}}),
-    ),
-    "bad-file-digest": ("upper-case hex", lambda r: r["files"]["model.tflite"].update(sha256="A" * 64)),
-    "no-input": ("at least one input", lambda r: r.update(inputs=[])),
-    "unknown-dtype": ("dtypes are a closed list", lambda r: r["inputs"][0].update(dtype="float64")),
-    "shape-zero": ("sizes are positive, or -1", lambda r: r["inputs"][0].update(shape=[0])),
-    "output-twice": ("names of outputs are distinct", lambda r: r["outputs"].append(r["outputs"][0])),
-    "feature-twice": ("names of features are distinct", lambda r: r["features"].append(r["features"][0])),
-    "default-outside": ("the default lies in the range", lambda r: r["features"][0].update(default=2)),
-    "features-without-spec": ("features need their definition", lambda r: r.update(feature_spec_sha256="")),
-    "bad-feature-spec-digest": ("upper-case hex", lambda r: r.update(feature_spec_sha256="A" * 64)),
-    "tolerance-missing": ("one tolerance for each output", lambda r: r["tolerances"].pop("probability")),
-    "tolerance-of-nothing": (
-        "a tolerance of an output that is not there",
-        lambda r: r["tolerances"].update(churn={"absolute": 0, "relative": 0}),
-    ),
-    "tolerance-too-wide": (
-        "tolerances are at most 1",
-        lambda r: r["tolerances"]["probability"].update(absolute=2),
-    ),
-    "fallback-of-nothing": ("a fallback of an unknown output", lambda r: r["fallback"].update(churn=0.5)),
-    "text-fallback": ("a fallback is a number", lambda r: r["fallback"].update(probability="0.5")),
-    "rule-on-unknown-feature": (
-        "rules name what the model has",
-        lambda r: r["rules"]["risk_factors"][0]["when"][0].update(value="feature:mood"),
-    ),
-}
-
-
-def _records() -> Iterator[Vector]:
-    def vector(name: str, why: str, document: str, output: dict[str, Any] | None = None) -> Vector:
-        return Vector(PAGE, "record", name, why, {"record": document}, output, None if output else "format")
-
-    for target in sample.PAYLOADS:
-        record = sample.record(sample.rest(target), target)
-        output = {
-            "model": record.model,
-            "payload": record.payload,
-            "outputs": [t.name for t in record.outputs],
-        }
-        yield vector(target, "a good one", record.to_bytes().decode(), output)
-    good = json.loads(sample.record(sample.rest()).to_bytes())
-    output = {"model": "goal-success", "payload": "model.tflite", "outputs": ["probability", "contributions"]}
-    yield vector(
-        "spaces-and-unknown-field",
-        "the record need not be canonical",
-        json.dumps({**good, "later": [1]}, indent=1),
-        output,
-    )
-    for name, (why, edit) in _BAD_RECORDS.items():
-        document = json.loads(json.dumps(good))
-        edit(document)
-        yield vector(name, why, json.dumps(document))
-    honest = json.dumps(good)
-    yield vector("no-json", "a brace is missing", honest[:-1])
-    yield vector("list", "a record is an object", "[]")
-    yield vector("field-twice", "a field name is repeated", '{"state": "none", ' + honest[1:])
-    yield vector(
-        "field-twice-inside",
-        "a field name is repeated",
-        honest.replace('{"absolute": ', '{"absolute": 0, "absolute": ', 1),
-    )
-    yield vector(
-        "nan",
-        "JSON has no NaN",
-        honest.replace('"fallback": {"probability": 0.5', '"fallback": {"probability": NaN'),
-    )
-    yield vector(
-        "infinite",
-        "no finite double",
-        honest.replace('"fallback": {"probability": 0.5', '"fallback": {"probability": 1e999'),
-    )
-    yield vector("byte-order-mark", "no mark in front", "\ufeff" + honest)
-    yield vector("lone-surrogate", "half a character", honest.replace("Apache-2.0", "\\ud800"))
 
 
 # --- golden cases
@@ -215,6 +130,24 @@ def _golden() -> Iterator[Vector]:
         "tolerance",
         lambda g, a: set_output(a, [[-0.1, 0.125]]),
     )
+    yield vector(
+        "rounded-first",
+        "beyond as a double, within as the float32 nearest to it",
+        None,
+        lambda g, a: set_output(a, [[0.1, -0.12522500004]]),
+    )
+    yield vector(
+        "actual-not-finite",
+        "an actual value that is infinite in float32",
+        "tolerance",
+        lambda g, a: set_output(a, [[0.1, -3.5e38]]),
+    )
+
+    def without_values(golden: dict[str, Any], answers: list[dict[str, Any]]) -> None:
+        golden["cases"][1]["outputs"]["contributions"] = [[]]
+        set_output(answers, [[]])
+
+    yield vector("no-values", "equal, but nothing was compared", "tolerance", without_values)
     yield vector(
         "output-missing",
         "an expected output is missing",

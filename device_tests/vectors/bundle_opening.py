@@ -125,4 +125,5 @@ def vectors() -> Iterator[Vector]:
     yield refused(
         "other-feature-spec", "format", "not the definition that the record names", holding(other, other)
     )
+    yield refused("bad-entry", "format", "an entry that is not well-formed", _resealed(plain, state="cloud"))
     yield refused("no-record", "format", "bundle.json is missing", _resealed(bundle.write(files)))

@@ -69,10 +69,8 @@ def _segment_lists() -> Iterator[Vector]:
 def apply(ciphertext: bytes, edit: dict[str, Any]) -> bytes:
     """What the ``edit`` of a stream vector does to the ciphertext."""
     match edit["op"]:
-        case "truncate":
-            return ciphertext[: edit["length"]]
-        case "append":
-            return ciphertext + bytes.fromhex(edit["hex"])
+        case "cut":
+            return ciphertext[: edit["length"]] + bytes.fromhex(edit["append"])
         case "flip":
             at = edit["offset"]
             return ciphertext[:at] + bytes([ciphertext[at] ^ edit["mask"]]) + ciphertext[at + 1 :]
@@ -83,6 +81,10 @@ def apply(ciphertext: bytes, edit: dict[str, Any]) -> bytes:
             return b"".join(parts)
         case other:
             raise ValueError(f"no edit {other!r}")
+
+
+def _cut(length: int, append: str = "") -> dict[str, Any]:
+    return {"op": "cut", "length": length, "append": append}
 
 
 def _streams() -> Iterator[Vector]:
@@ -136,14 +138,14 @@ def _streams() -> Iterator[Vector]:
         FIRST + NEXT + 9,
         {"op": "flip", "offset": 2 * SEGMENT, "mask": 128},
     )
-    yield vector("no-bytes", "nothing at all", 1, {"op": "truncate", "length": 0})
-    yield vector("header-only", "the header without a segment", 1, {"op": "truncate", "length": 40})
-    yield vector("cut-in-tag", "the last byte is missing", 1, {"op": "truncate", "length": 56})
+    yield vector("no-bytes", "nothing at all", 1, _cut(0))
+    yield vector("header-only", "the header without a segment", 1, _cut(40))
+    yield vector("cut-in-tag", "the last byte is missing", 1, _cut(56))
     yield vector(
         "cut-at-segment",
         "the last segment is missing",
         FIRST + NEXT + 9,
-        {"op": "truncate", "length": 2 * SEGMENT},
+        _cut(2 * SEGMENT),
     )
     yield vector(
         "swapped-segments",
@@ -151,18 +153,26 @@ def _streams() -> Iterator[Vector]:
         FIRST + 2 * NEXT,
         {"op": "swap", "segments": [1, 2]},
     )
-    yield vector("trailing-byte", "a byte behind the last segment", 300, {"op": "append", "hex": "00"})
+    yield vector("trailing-byte", "a byte behind the last segment", 300, _cut(356, "00"))
     yield vector(
         "trailing-16-bytes",
         "bytes behind a full segment, too few to be another",
         FIRST,
-        {"op": "append", "hex": "00" * 16},
+        _cut(SEGMENT, "00" * 16),
     )
     yield vector(
         "trailing-segment",
         "bytes behind a full segment that could be another",
         FIRST,
-        {"op": "append", "hex": "00" * 17},
+        _cut(SEGMENT, "00" * 17),
+    )
+    cipher = streaming._cipher(keys.secret("data"), SALT, framing.associated_data(**NAMES))
+    empty = cipher.encrypt(PREFIX + bytes([0, 0, 0, 1, 1]), b"", None)
+    yield vector(
+        "empty-last-segment",
+        "all tags are good, but no writer puts an empty segment behind a full one",
+        FIRST + 1,
+        _cut(SEGMENT, empty.hex()),
     )
 
 
@@ -215,5 +225,15 @@ def _sealed_bundles() -> Iterator[Vector]:
     yield vector(
         "moved-to-other-recipe", "an entry for another recipe", open_input(sealed.served, moved), "key"
     )
+    yield Vector(
+        PAGE,
+        "open",
+        "no-app-key",
+        "a sealed bundle, and no key at hand",
+        open_input(sealed.served, entry),
+        reason="key",
+    )
+    enrolled = {**entry, "tier": "device-key", "wrapped_key": ""}
+    yield vector("device-key", "no device is enrolled yet", open_input(sealed.served, enrolled), "key")
     late = open_input(flipped, entry, sealed.sha256)
     yield vector("other-bytes", "the digest comes before any key", late, "digest")

@@ -79,6 +79,7 @@ _REFUSED: dict[str, list[tuple[str, str, Any]]] = {
         ("offset", "UTC is written Z", "2026-01-31T12:00:00+00:00"),
         ("fraction", "whole seconds only", "2026-01-31T12:00:00.5Z"),
         ("no-such-day", "2026 has no 29 February", "2026-02-29T12:00:00Z"),
+        ("year-zero", "there is no year 0000", "0000-01-01T00:00:00Z"),
         ("leap-second", "seconds end at 59", "2016-12-31T23:59:60Z"),
         ("hour-24", "hours end at 23", "2026-01-31T24:00:00Z"),
         ("space", "T stands between day and time", "2026-01-31 12:00:00Z"),

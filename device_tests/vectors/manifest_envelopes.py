@@ -69,6 +69,9 @@ def _envelopes() -> Iterator[Vector]:
     bad["signatures"][0]["sig"] = text(bytes(64))
     only = {s["keyid"]: both[s["keyid"]] for s in bad["signatures"]}
     yield vector("bad-signature-beside", "a bad signature counts for nothing", bad, only, 1)
+    sixteen = _sign(["targets-1"])
+    sixteen["signatures"] *= 16
+    yield vector("sixteen-signatures", "as many as there may be", sixteen, one, 1)
     yield vector(
         "spaces-and-unknown-field",
         "unknown fields are ignored",
@@ -121,6 +124,14 @@ def _envelopes() -> Iterator[Vector]:
         lambda e: e["signatures"].append({**e["signatures"][0], "keyid": "alias"}),
         shouting,
         2,
+    )
+    spaced = {key_id("targets-1"): bytes.fromhex(keys.public("targets-1")).hex(" ")}
+    yield refused(
+        "key-with-spaces",
+        "signature",
+        "a key that is not 64 hex digits counts for nothing",
+        lambda e: None,
+        spaced,
     )
     yield refused(
         "unknown-key-only", "signature", "signed by somebody else", lambda e: None, one, 1, ("director",)

@@ -54,7 +54,7 @@ def root(version: int, root_keys: Sequence[str], signers: Sequence[str], **chang
         "root": (root_keys, 2),
         "targets": (["targets-1", "targets-2"], 2),
         "snapshot": (["snapshot"], 1),
-        "timestamp": (["timestamp"], 1),
+        "timestamp": (["snapshot"], 1),
     }
     names = sorted({name for members, _ in roles.values() for name in members})
     signed: dict[str, Any] = {

@@ -45,6 +45,7 @@ def _first(document: dict[str, Any], **change: object) -> None:
     document["cases"][0].update(change)
 
 
+_TEXT = "a device text has 1 to 200 characters"
 _REFUSED: dict[str, tuple[str, str, Edit]] = {
     "other-format": (
         "format",
@@ -54,14 +55,19 @@ _REFUSED: dict[str, tuple[str, str, Edit]] = {
     "no-device": ("format", "the device is missing", lambda d: d.pop("device")),
     "empty-runtime": (
         "format",
-        "a device text has 1 to 200 characters",
+        _TEXT,
         lambda d: d["device"].update(runtime=""),
     ),
     "long-name": (
         "format",
-        "a device text has 1 to 200 characters",
+        _TEXT,
         lambda d: d["device"].update(name="x" * 201),
     ),
+    "empty-platform": ("format", _TEXT, lambda d: d["device"].update(platform="")),
+    "empty-os-version": ("format", _TEXT, lambda d: d["device"].update(os_version="")),
+    "number-runtime-version": ("format", _TEXT, lambda d: d["device"].update(runtime_version=2.3)),
+    "bad-target": ("format", "the target is no name", lambda d: d["artifact"].update(target="TFLite")),
+    "bad-recipe": ("format", "the recipe is no name", lambda d: d["artifact"].update(recipe="")),
     "bad-model": ("format", "the model is no name", lambda d: d["artifact"].update(model="Goal")),
     "bad-version": (
         "format",
@@ -71,6 +77,7 @@ _REFUSED: dict[str, tuple[str, str, Edit]] = {
     "bad-digest": ("format", "upper-case hex", lambda d: d["artifact"].update(sha256="A" * 64)),
     "no-cases": ("format", "a recording of nothing proves nothing", lambda d: d.update(cases=[])),
     "case-twice": ("format", "a case is recorded once", lambda d: _first(d, id="case-2")),
+    "case-id-number": ("format", "an id is text", lambda d: _first(d, id=1)),
     "no-latency": ("format", "at least one measured run", lambda d: _first(d, latency_ms=[])),
     "negative-latency": ("format", "time does not run backwards", lambda d: _first(d, latency_ms=[-1.0])),
     "text-latency": ("format", "a latency is a number", lambda d: _first(d, latency_ms=["1"])),
@@ -116,6 +123,12 @@ def vectors() -> Iterator[Vector]:
     yield vector("plain", "one answer, one error", json.dumps(RECORDING), good)
     later = {**RECORDING, "battery": 0.8}
     yield vector("unknown-field", "unknown fields are ignored", json.dumps(later), good)
+    device = {**RECORDING["device"], "name": "\U0001f4f1" * 200}
+    why = "200 characters are 200 code points, of however many bytes or UTF-16 units"
+    yield vector("code-points", why, json.dumps({**RECORDING, "device": device}, ensure_ascii=False), good)
+    document = copy.deepcopy(RECORDING)
+    document["cases"][0]["outputs"]["more"] = [[], []]
+    yield vector("no-values", "a further output may be empty", json.dumps(document), good)
     for name, (reason, why, edit) in _REFUSED.items():
         document = copy.deepcopy(RECORDING)
         edit(document)

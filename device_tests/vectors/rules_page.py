@@ -57,6 +57,10 @@ def _condition(document: dict[str, Any], **change: object) -> None:
     document["risk_factors"][0]["when"][0].update(change)
 
 
+def _many(count: int) -> list[dict[str, Any]]:
+    return [{"key": f"a{n}", "when": [{"risk_factor": "no_streak"}]} for n in range(count)]
+
+
 _REFUSED: dict[str, tuple[str, Edit]] = {
     "other-format": (
         "a version that this page does not fix",
@@ -84,9 +88,7 @@ _REFUSED: dict[str, tuple[str, Edit]] = {
     ),
     "too-many-rules": (
         f"more than {MAX_RULES} rules",
-        lambda d: d.update(
-            actions=[{"key": f"a{n}", "when": d["actions"][0]["when"]} for n in range(MAX_RULES - 1)]
-        ),
+        lambda d: d.update(actions=_many(MAX_RULES - 1)),
     ),
     "bad-key": (
         "a key is a-z, 0-9 and _, starting with a letter",
@@ -133,17 +135,30 @@ def vectors() -> Iterator[Vector]:
         "outputs": dict.fromkeys(OUTPUTS, 0.0),
         **dict.fromkeys(("contributions", "features"), dict.fromkeys(FEATURES, 0.0)),
     }
-    later = copy.deepcopy(RULES)
-    later["comment"] = "from a later version"
-    advice = rules.evaluate(**zero)
-    yield Vector(
-        PAGE,
-        "rules",
-        "unknown-field-at-the-top",
-        "beside the two lists, unknown fields are ignored",
-        {"rules": later, **zero},
-        {"risk_factors": list(advice.risk_factors), "actions": list(advice.actions)},
-    )
+    conditions = _many(1)[0]["when"] * MAX_CONDITIONS
+    for name, why, change in (
+        (
+            "unknown-field-at-the-top",
+            "beside the two lists, unknown fields are ignored",
+            {"comment": "from a later version"},
+        ),
+        ("most-rules", f"{MAX_RULES} rules", {"actions": _many(MAX_RULES - 2)}),
+        (
+            "most-conditions",
+            f"{MAX_CONDITIONS} conditions",
+            {"actions": [{"key": "patient", "when": conditions}]},
+        ),
+    ):
+        document = {**RULES, **change}
+        advice = Rules.from_json(document).evaluate(**zero)
+        yield Vector(
+            PAGE,
+            "rules",
+            name,
+            why,
+            {"rules": document, **zero},
+            {"risk_factors": list(advice.risk_factors), "actions": list(advice.actions)},
+        )
     for name, (why, edit) in _REFUSED.items():
         document = copy.deepcopy(RULES)
         edit(document)
