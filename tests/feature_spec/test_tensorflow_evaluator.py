@@ -69,7 +69,7 @@ def test_agrees_on_the_golden_vectors(run: Run) -> None:
     vectors = json.loads((VECTORS / "accept.json").read_text("utf-8"))["vectors"]
     assert len(vectors) >= 30
     inputs = [apply(vector["input"]) for vector in vectors]
-    expected = np.array([vector["expected"]["features"] for vector in vectors], np.float32)
+    expected = np.array([vector["output"]["features"] for vector in vectors], np.float32)
     daily, context = (np.stack([getattr(one, key) for one in inputs]) for key in ("daily", "context"))
     assert worst(expected, run(daily, context)) <= TOLERANCE
 
