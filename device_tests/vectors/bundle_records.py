@@ -71,7 +71,7 @@ _BAD_RECORDS: dict[str, tuple[str, Edit]] = {
     "budget-bundle-bytes": (_POSITIVE, lambda r: r["budgets"].update(bundle_bytes=0)),
     "budget-load-ms": (_POSITIVE, lambda r: r["budgets"].update(load_ms=0)),
     "budget-p99-ms": (_POSITIVE, lambda r: r["budgets"].update(p99_ms=-0.5)),
-    "budget-session-bytes": ("bytes are whole", lambda r: r["budgets"].update(session_bytes=0.5)),
+    "budget-session-bytes": ("bytes are whole", lambda r: r["budgets"].update(session_bytes=1.5)),
     "fallback-of-nothing": ("a fallback of an unknown output", lambda r: r["fallback"].update(churn=0.5)),
     "text-fallback": ("a fallback is a number", lambda r: r["fallback"].update(probability="0.5")),
     "rule-on-unknown-feature": (
