@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from edge_sdk.errors import InputError
 
-ID = "id"
+IDS = ("id", "user_id")
 _Numbered = tuple[int, dict[str, Any]]
 
 
@@ -31,7 +31,8 @@ class Row:
 def read_rows(text: str, source: str, features: Sequence[str]) -> list[Row]:
     """Rows from a JSON object, a JSON list of objects, or CSV with a header.
 
-    A column ``id`` is carried along unless the model has such a feature. An empty cell and null are unknown.
+    A column ``id`` or ``user_id`` is carried along unless the model has such a feature. An empty cell and null
+    are unknown.
 
     Args:
         text: what was given; JSON if it begins like it.
@@ -44,11 +45,11 @@ def read_rows(text: str, source: str, features: Sequence[str]) -> list[Row]:
     stripped = text.lstrip("\ufeff \t\r\n")
     if not stripped:
         raise InputError(f"{source} is empty; give a JSON object, a JSON list of them, or CSV with a header")
-    label = None if ID in features else ID
-    rows = _json(stripped, source) if stripped[0] in "{[" else _csv(stripped, source, label)
+    labels = [name for name in IDS if name not in features]
+    rows = _json(stripped, source) if stripped[0] in "{[" else _csv(stripped, source, labels)
     if not rows:
         raise InputError(f"{source} holds no row")
-    return [_row(row, number, source, features, label) for number, row in rows]
+    return [_row(row, number, source, features, labels) for number, row in rows]
 
 
 def _json(text: str, source: str) -> list[_Numbered]:
@@ -71,7 +72,7 @@ def _json(text: str, source: str) -> list[_Numbered]:
     return rows
 
 
-def _csv(text: str, source: str, label: str | None) -> list[_Numbered]:
+def _csv(text: str, source: str, labels: Sequence[str]) -> list[_Numbered]:
     try:
         header, *lines = csv.reader(io.StringIO(text), strict=True)
     except csv.Error as error:
@@ -87,7 +88,7 @@ def _csv(text: str, source: str, label: str | None) -> list[_Numbered]:
         if len(cells) != len(names):
             raise InputError(f"{source}: row {number} has {len(cells)} cells, the header has {len(names)}")
         row = {
-            name: _number_in(cell, f"{source}: row {number}, column {name}") if name != label else cell
+            name: _number_in(cell, f"{source}: row {number}, column {name}") if name not in labels else cell
             for name, cell in zip(names, cells, strict=True)
         }
         rows.append((number, row))
@@ -103,10 +104,12 @@ def _number_in(cell: str, where: str) -> float | None:
         raise InputError(f"{where}: {cell!r} is not a number") from error
 
 
-def _row(row: dict[str, Any], number: int, source: str, features: Sequence[str], label: str | None) -> Row:
+def _row(
+    row: dict[str, Any], number: int, source: str, features: Sequence[str], labels: Sequence[str]
+) -> Row:
     values, where = {}, f"{source}: row {number}"
     for name, value in row.items():
-        if name == label:
+        if name in labels:
             continue
         if name not in features:
             raise InputError(f"{where}, column {name}: no such feature; the model has {', '.join(features)}")
@@ -116,7 +119,7 @@ def _row(row: dict[str, Any], number: int, source: str, features: Sequence[str],
         if not math.isfinite(real):
             raise InputError(f"{where}, column {name}: {value!r} is not a finite number")
         values[name] = real
-    found = row.get(label) if label is not None else None
+    found = next((row[name] for name in labels if row.get(name) is not None), None)
     return Row(number, None if found is None else str(found), values)
 
 
