@@ -192,6 +192,12 @@ def _golden() -> Iterator[Vector]:
         lambda g, a: g["cases"][0]["outputs"].update(churn=[[0.5]]),
     )
     yield vector(
+        "output-not-expected",
+        "a case that leaves out an output of the record proves nothing of it",
+        "format",
+        lambda g, a: g["cases"][1]["outputs"].pop("contributions"),
+    )
+    yield vector(
         "other-format",
         "a version that this page does not fix",
         "format",

@@ -18,7 +18,7 @@ NAMES: dict[str, str] = {
     "model": "goal-success",
     "model_version": "1.0.0",
     "target": "tflite",
-    "recipe": "float32",
+    "recipe": "fp32",
     "key_id": "app-0123456789abcdef",
 }
 SALT = keys.secret("salt")

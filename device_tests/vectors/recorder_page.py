@@ -25,7 +25,7 @@ RECORDING: dict[str, Any] = {
         "model": "goal-success",
         "model_version": "1.0.0",
         "target": "tflite",
-        "recipe": "float32",
+        "recipe": "fp32",
         "sha256": "5" * 64,
     },
     "cases": [

@@ -62,7 +62,7 @@ def record(files: Mapping[str, bytes], target: str = "tflite") -> Record:
         model="goal-success",
         model_version="1.0.0",
         target=target,
-        recipe="float32",
+        recipe="fp32",
         state="none",
         files={name: FileDigest.of(data) for name, data in files.items()},
         inputs=(TensorSpec("features", "float32", (-1, 2), "", per_feature=True),),

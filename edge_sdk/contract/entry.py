@@ -67,7 +67,7 @@ class Entry:
             raise FormatError(f"{what}: plain_length {self.plain_length} is not positive")
         if (self.tier == "app-key") != bool(self.wrapped_key) or (self.tier == "none") != (not self.key_id):
             raise FormatError(f"{what}: tier {self.tier} does not go with its key_id and wrapped_key")
-        known = {f.name for f in fields(self)}
+        known = {f.name for f in fields(self)} - {"extra"}
         for key, value in self.extra.items():
             if type(value) is int and abs(value) > identifiers.MAX_RELEASE:
                 raise FormatError(f"{what}: '{key}' is beyond 2^53 - 1")

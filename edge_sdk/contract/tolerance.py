@@ -55,20 +55,20 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Compare every expected output; dtype and shape first, then closeness.
 
-    An expected output without a tolerance is an error of the record, and one that ``actual`` lacks is a
-    failed comparison: nothing is passed over.
+    A case must expect exactly the outputs that have a tolerance, which are all outputs of the record: a case
+    that leaves one out would prove nothing of it. What ``actual`` lacks is a failed comparison.
 
     Raises:
-        FormatError: there is nothing to compare, or no tolerance for an output.
+        FormatError: there is nothing to compare, or the case expects other outputs.
     """
     if not expected:
         raise FormatError("there is no expected output to compare with")
-    results = []
-    for output, want in expected.items():
-        if output not in tolerances:
-            raise FormatError(f"the record has no tolerance for output '{output}'")
-        results.append(_compare_one(output, want, actual.get(output), tolerances[output]))
-    return tuple(results)
+    if odd := set(expected) ^ set(tolerances):
+        raise FormatError(f"golden case and record disagree on whether there is an output '{min(odd)}'")
+    return tuple(
+        _compare_one(output, want, actual.get(output), tolerances[output])
+        for output, want in expected.items()
+    )
 
 
 def _compare_one(

@@ -115,8 +115,10 @@ def test_a_missing_output_fails_and_a_further_one_is_not_looked_at() -> None:
 def test_nothing_to_compare_is_no_success() -> None:
     with pytest.raises(FormatError, match="no expected output"):
         compare({}, {"p": f32(0)}, {"p": Tolerance(1.0)})
-    with pytest.raises(FormatError, match="no tolerance"):
+    with pytest.raises(FormatError, match="disagree on whether there is an output 'p'"):
         compare({"p": f32(0)}, {"p": f32(0)}, {})
+    with pytest.raises(FormatError, match="disagree on whether there is an output 'q'"):
+        compare({"p": f32(0)}, {"p": f32(0)}, {"p": Tolerance(1.0), "q": Tolerance(1.0)})
     assert not one(f32(), f32(), 1.0).ok
 
 
