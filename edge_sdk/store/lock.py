@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ else:
 WAIT_S: Final = 5.0
 STALE_S: Final = 900.0
 """Where the system has no flock, a lock file this old is taken for one that a crash left behind."""
+BEAT_S = 60.0
+"""How often whoever holds such a file makes it young again, so that a long download is not taken for a crash."""
 
 _STEP_S = 0.05
 Release = Callable[[], None]
@@ -75,18 +78,43 @@ def by_flock(path: Path) -> Release | None:
 
 def by_existence(path: Path) -> Release | None:
     """The fallback: a file that only one process can make, and that must not be ours if it is very old."""
-    mine = path.with_name(path.name + ".held")
+    mine, token = path.with_name(path.name + ".held"), secrets.token_bytes(16)
     try:
-        os.close(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        handle = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     except FileExistsError:
         _break_if_stale(mine)
         return None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(token)
+    except OSError:  # a full disk: without a token nobody would know that it is ours to remove
+        os.unlink(mine)
+        raise
+    released = threading.Event()
+    beats = threading.Thread(target=_beat, args=(mine, token, released), name="edge-lock", daemon=True)
+    beats.start()
 
     def release() -> None:
-        with suppress(FileNotFoundError):  # broken by somebody who took us for dead
+        released.set()
+        beats.join()
+        if _is_held_by(mine, token):
             os.unlink(mine)
 
     return release
+
+
+def _beat(held: Path, token: bytes, released: threading.Event) -> None:
+    while not released.wait(BEAT_S) and _is_held_by(held, token):
+        with suppress(OSError):  # a beat may fail, several in a row make us look dead
+            os.utime(held)
+
+
+def _is_held_by(held: Path, token: bytes) -> bool:
+    """False once somebody who took us for dead (a machine that slept, say) has broken it or holds it."""
+    try:
+        return held.read_bytes() == token
+    except OSError:
+        return False
 
 
 def _break_if_stale(held: Path) -> None:

@@ -90,14 +90,72 @@ def test_a_killed_process_lets_go(tmp_path: Path) -> None:
         pass
 
 
-def test_the_fallback_outlives_a_crash(tmp_path: Path) -> None:
-    path, held = tmp_path / "lock", tmp_path / "lock.held"
-    assert by_existence(path) is not None
-    assert by_existence(path) is None
+def age(held: Path) -> None:
+    """Make a lock file look as if nobody had touched it for long."""
     old = held.stat().st_mtime - lock.STALE_S - 1
     os.utime(held, (old, old))
+
+
+def test_the_fallback_outlives_a_crash(tmp_path: Path) -> None:
+    path, held = tmp_path / "lock", tmp_path / "lock.held"
+    held.write_bytes(b"of a process that is gone")
+    assert by_existence(path) is None
+    age(held)
     assert by_existence(path) is None, "whoever breaks it has not taken it yet"
     release = by_existence(path)
     assert release is not None
     release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whoever_was_taken_for_dead_leaves_the_lock_to_its_new_holder(tmp_path: Path) -> None:
+    path, held = tmp_path / "lock", tmp_path / "lock.held"
+    slept = by_existence(path)
+    assert slept is not None
+    age(held)
+    assert by_existence(path) is None
+    fresh = by_existence(path)
+    assert fresh is not None
+    slept()
+    assert by_existence(path) is None, "the new holder's file is still there"
+    fresh()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_download_is_not_taken_for_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, held, beats = tmp_path / "lock", tmp_path / "lock.held", threading.Semaphore(0)
+    touch = os.utime
+
+    def touched(path: Path) -> None:
+        touch(path)
+        beats.release()
+
+    monkeypatch.setattr(lock, "BEAT_S", 0.001)
+    release = by_existence(path)
+    assert release is not None
+    age(held)
+    monkeypatch.setattr(os, "utime", touched)
+    for _ in range(2):  # the first may have begun before
+        assert beats.acquire(timeout=60)
+    assert by_existence(path) is None
+    assert by_existence(path) is None, "had it been broken, this would have taken it"
+    threads = [thread.name for thread in threading.enumerate()]
+    release()
+    assert "edge-lock" in threads
+    assert "edge-lock" not in [thread.name for thread in threading.enumerate()]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_lock_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, mode: str) -> object:
+        os.close(handle)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", full)
+        with (
+            pytest.raises(StoreError, match="No space left"),
+            locked(tmp_path / "lock", wait_s=0, try_lock=by_existence),
+        ):
+            pass
     assert list(tmp_path.iterdir()) == []
