@@ -14,7 +14,7 @@ class Reason(enum.StrEnum):
     STALE_FEATURES = "stale_features"
     """Computed, but the features are older than the model may rely on."""
     LAST_KNOWN_GOOD = "last_known_good"
-    """Computed by an earlier release, because the newest one does not work here."""
+    """Computed by an earlier release, because the newest one does not work here; told before stale features."""
     FALLBACK = "fallback"
     """Not computed in time: the values that the record declares for this case."""
 

@@ -56,7 +56,9 @@ class Predictor:
         )
         self._advise = self._advisor.advise
         self._has_rules = bool(spec.rules.risk_factors or spec.rules.actions)
+        # A model that stands in says so, however old the features: how old, ``feature_age_s`` tells anyway.
         self._reason = reason
+        self._reason_when_old = Reason.STALE_FEATURES if reason is Reason.FRESH else reason
         # What every prediction reads, in attributes of its own: each hop costs 20 ns.
         self._input, self._outputs = spec.input, spec.outputs
         self._contributions, self._features = spec.contributions, spec.features
@@ -120,7 +122,7 @@ class Predictor:
             factors,
             actions,
             filled,
-            self._reason if feature_age_s <= self._max_age else Reason.STALE_FEATURES,
+            self._reason if feature_age_s <= self._max_age else self._reason_when_old,
             self._version,
             self._release,
             feature_age_s,
@@ -188,7 +190,7 @@ class Predictor:
             risk_factors=factors,
             actions=actions,
             filled=filled,
-            reason=self._reason if feature_age_s <= self._max_age else Reason.STALE_FEATURES,
+            reason=self._reason if feature_age_s <= self._max_age else self._reason_when_old,
             model_version=self._version,
             release=self._release,
             feature_age_s=feature_age_s,
