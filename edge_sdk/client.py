@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from edge_sdk.contract import identifiers
@@ -43,10 +43,19 @@ if TYPE_CHECKING:
     from edge_sdk.crypto.sealing import AppKey
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
+    from edge_sdk.store.disk import Stamp
     from edge_sdk.trust import Trusted
     from edge_sdk.update.fetching import HttpFetcher
 
 Random = Callable[[int], bytes]
+
+
+class _Held(NamedTuple):
+    """A loaded model, what was active then, and for a stand-in what lay there in place of its bundle."""
+
+    active: Artifact
+    loaded: LoadedModel
+    stamp: Stamp | None = None
 
 
 class EdgeClient:
@@ -54,6 +63,9 @@ class EdgeClient:
 
     Any thread may use a client. Several processes may share a cache: one of them updates at a time, and
     nobody waits for that to predict. Make one with :meth:`open`.
+
+    What comes over a network is verified; the cache folder itself is the app's own, and who can write to it can
+    replace what runs (see ``edge_sdk.store.cache``).
     """
 
     def __init__(
@@ -61,6 +73,7 @@ class EdgeClient:
         cache: Cache,
         *,
         server: str | None,
+        root: bytes | None,
         channel: str,
         credential: AppKey | None,
         engine: str | Engine,
@@ -72,6 +85,7 @@ class EdgeClient:
     ) -> None:
         self._cache = cache
         self._server = server
+        self._root = root
         self._channel = channel
         self._credential = credential
         self._engine = engine
@@ -82,7 +96,7 @@ class EdgeClient:
         self._fetcher = fetcher
         self._http: HttpFetcher | None = None
         self._closed = False
-        self._models: dict[str, tuple[Artifact, LoadedModel]] = {}
+        self._models: dict[str, _Held] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
         self._alive: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
         self._loading = threading.Lock()
@@ -113,8 +127,12 @@ class EdgeClient:
         Args:
             cache_dir: the folder; it is made where a root is given.
             server: URL of the server; without one, what is installed can be used.
-            root: TUF root metadata that the app ships. A new cache pins it; later calls may leave it out, and
-                must not give a root that the cache has never trusted. There is no unverified mode.
+            root: TUF root metadata that the app ships. A new cache pins it; there is no unverified mode. Later
+                calls may leave it out. A cache that trusts a root already keeps to it and to those that it leads
+                to: it opens and predicts whatever is given, and :meth:`refresh` and :meth:`update` refuse a root
+                of somebody else, changing nothing. A newer or older root of the same publisher, as an update of
+                the app may ship it, is fine: one that the trusted root leads to, or that leads to the trusted
+                one, each version signed by the thresholds of the one before.
             channel: which channel's releases to follow.
             credential: the app key, for bundles that are sealed with one.
             engine: ``litert``, ``onnxruntime``, or an engine of your own (then say its capabilities).
@@ -126,7 +144,7 @@ class EdgeClient:
             random: source of the install id of a new cache.
 
         Raises:
-            InputError: an argument is wrong, or the root is another than the cache trusts.
+            InputError: an argument is wrong, such as a root that is none for a new cache.
             NotAvailable: there is no cache, and no root to make one with.
             StoreError: the cache is damaged, or the disk refuses.
         """
@@ -137,6 +155,7 @@ class EdgeClient:
         return cls(
             Cache.open(Path(cache_dir), root, random),
             server=base,
+            root=root,
             channel=channel,
             credential=credential,
             engine=engine,
@@ -156,7 +175,7 @@ class EdgeClient:
             UPDATED, UNCHANGED, or OFFLINE where the server cannot be reached.
 
         Raises:
-            InputError: the client has no server.
+            InputError: the client has no server, or the cache trusts another root than was given to :meth:`open`.
             VerificationError: something is not as it must be; the cache is as it was.
             NotAvailable: the server has no metadata.
             RetryLater: another process is updating the cache.
@@ -187,7 +206,8 @@ class EdgeClient:
             How it ended, and what is active.
 
         Raises:
-            InputError: the client has no server, or the bundle is sealed for another key.
+            InputError: the client has no server, the cache trusts another root than was given to :meth:`open`, or
+                the bundle is sealed for another key.
             NotAvailable: the server has no such model in the channel.
             UpdateRequired: the model needs a newer SDK.
             RetryLater: the download broke off, or another process is updating the cache.
@@ -236,7 +256,7 @@ class EdgeClient:
             try:
                 done = install(
                     self._cache,
-                    self._network(),
+                    self._storage(),
                     self._need_server(),
                     trusted,
                     name,
@@ -248,7 +268,7 @@ class EdgeClient:
                 return self._told(name, UpdateStatus.OFFLINE, str(error))
             if done.loaded is not None:
                 with self._loading:
-                    self._keep(done.loaded.artifact, done.loaded)
+                    self._keep(_Held(done.loaded.artifact, done.loaded))
             return self._told(name, done.status, done.detail)
 
     def _start(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
@@ -272,7 +292,9 @@ class EdgeClient:
         from edge_sdk.loading import silent
         from edge_sdk.update.refreshing import refresh
 
-        return refresh(self._cache, self._network(), self._need_server(), self._clock, progress or silent)
+        return refresh(
+            self._cache, self._network(), self._need_server(), self._clock, progress or silent, self._root
+        )
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -283,8 +305,13 @@ class EdgeClient:
             yield
 
     def _network(self) -> FetcherInterface:
-        if self._fetcher is not None:
-            return self._fetcher
+        return self._fetcher or self._over_http()
+
+    def _storage(self) -> FetcherInterface:
+        """For bundles, whose digests are signed: a server may hand them out from elsewhere."""
+        return self._fetcher or self._over_http().hashed
+
+    def _over_http(self) -> HttpFetcher:
         if self._http is None:
             from edge_sdk.update.fetching import HttpFetcher
 
@@ -309,7 +336,7 @@ class EdgeClient:
 
         Loaded once, and again only when another release became active. What was handed out before keeps
         working until it is dropped or the client is closed. Where the active bundle turns out to be damaged,
-        the previous one answers, and its predictions say LAST_KNOWN_GOOD.
+        the previous one answers, and its predictions say LAST_KNOWN_GOOD, until the bundle is fetched again.
 
         Raises:
             NotAvailable: it is not installed.
@@ -318,16 +345,22 @@ class EdgeClient:
         """
         self._check_open()
         slot = self._slot(name)
-        known = self._models.get(name)
-        if known is not None and known[0] == slot.active:
-            return known[1]
+        held = self._models.get(name)
+        if held is not None and self._still_right(held, slot):
+            return held.loaded
         with self._loading:
             self._check_open()
             slot = self._slot(name)
-            known = self._models.get(name)
-            if known is None or known[0] != slot.active:
-                self._keep(slot.active, self._load(slot))
-            return self._models[name][1]
+            held = self._models.get(name)
+            if held is None or not self._still_right(held, slot):
+                held = self._keep(self._load(slot))
+            return held.loaded
+
+    def _still_right(self, held: _Held, slot: Slot) -> bool:
+        if held.active != slot.active:
+            return False
+        # A stand-in goes when other bytes lie where the damaged ones did; until then it is not tried again.
+        return held.loaded.artifact == slot.active or held.stamp == self._cache.stamp(slot.active.sha256)
 
     def status(self) -> dict[str, Any]:
         """What the cache holds: models, marks, bytes, and how updates in the background ended."""
@@ -378,16 +411,17 @@ class EdgeClient:
             raise NotAvailable(f"{name!r} is not in {self._cache.folder}, which has {has}; fetch it first")
         return models[name]
 
-    def _load(self, slot: Slot) -> LoadedModel:
+    def _load(self, slot: Slot) -> _Held:
         from edge_sdk.predict.prediction import Reason
 
+        stamp = self._cache.stamp(slot.active.sha256)
         try:
-            return self._load_one(slot.active, Reason.FRESH)
+            return _Held(slot.active, self._load_one(slot.active, Reason.FRESH))
         except VerificationError:
             if slot.previous is None:
                 raise
             try:
-                return self._load_one(slot.previous, Reason.LAST_KNOWN_GOOD)
+                return _Held(slot.active, self._load_one(slot.previous, Reason.LAST_KNOWN_GOOD), stamp)
             except EdgeError:
                 pass  # then what is wrong with the active one is the news
             raise
@@ -407,9 +441,10 @@ class EdgeClient:
         content = open_bundle(served, artifact, self._credential)
         return load(content, artifact, self._engine, self._max_sessions, reason)
 
-    def _keep(self, active: Artifact, loaded: LoadedModel) -> None:
-        self._alive.add(loaded)
-        self._models[active.entry.model] = active, loaded
+    def _keep(self, held: _Held) -> _Held:
+        self._alive.add(held.loaded)
+        self._models[held.active.entry.model] = held
+        return held
 
     def _check_open(self) -> None:
         if self._closed:
@@ -434,8 +469,14 @@ def _check_arguments(channel: str, credential: object, max_sessions: int) -> Non
 
 
 def _base_url(server: str) -> str:
-    parts = urlsplit(server)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    # urlsplit drops line ends silently, and looks at a port only when it is asked for it.
+    printable = server.isprintable() and " " not in server
+    try:
+        parts = urlsplit(server)
+        right = printable and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right or parts.query or parts.fragment:
         raise InputError(f"server {server!r} is not a URL such as https://models.example.org")
     return server.rstrip("/")
 

@@ -3,6 +3,10 @@
 Everything that is received lies under its own digest: served bundles, metadata and the pinned root alike. A
 blob is complete before the pointer names it, and removed only after the pointer no longer does, so a crash at
 any moment leaves the old state or the new one. Metadata that did not change is not written again.
+
+The folder belongs to the app. Digests, here and in the state, are against damage and not against an attacker with
+the app's own rights: who can write to this folder can replace what runs, the root that is trusted included, just
+as who can write to the app's code can. Keep it where only the app can write; a new one is made so (mode 0700).
 """
 
 from __future__ import annotations
@@ -42,46 +46,33 @@ class Cache:
 
         Args:
             folder: made if need be, where a root is given.
-            root: root metadata that the app ships; it is pinned when the cache is made.
+            root: root metadata that the app ships; it is pinned when the cache is made, and not looked at when
+                there is one: what is installed serves whatever an app ships.
             random: source of the install id.
 
         Raises:
             NotAvailable: there is no cache, and without a root none can be made.
-            InputError: not a root, or the cache trusts another one.
+            InputError: there is no cache, and this is not a root.
             StoreError: the state is damaged, or the disk refuses.
         """
         cache = cls(folder)
-        if root is not None:
-            _check_root(root)
         if disk.stamp(cache._pointer) is None:
             if root is None:
                 raise NotAvailable(
                     f"{folder} holds no models yet; fetch one first with a server and its root"
                 )
+            _check_root(root)
             cache._make(root, random)
         cache.state()
-        if root is not None:
-            cache._check_pinned(root)
         return cache
 
     def _make(self, root: bytes, random: Callable[[int], bytes]) -> None:
+        disk.make_folder(self.folder)
         disk.make_folder(self._blobs)
         with self.locked():
             if disk.stamp(self._pointer) is None:  # else another process was quicker
                 state = State(str(UUID(bytes=random(16), version=4)), self.put(root))
                 disk.write(self._pointer, state.to_bytes())
-
-    def _check_pinned(self, root: bytes) -> None:
-        state, given = self.state(), hashlib.sha256(root).hexdigest()
-        # An app may be updated to ship the root that this cache has followed the chain to meanwhile.
-        if given in (state.pinned_root, state.trust.get("root.json")):
-            return
-        if state.trust:
-            raise InputError(
-                f"{self.folder} trusts another root than the one given; use that one, or another folder"
-            )
-        with self.locked():  # nothing was ever verified by the first one: it was a mistake
-            self.commit(replace(self.state(), pinned_root=self.put(root)))
 
     def state(self) -> State:
         """The present state; read again only when the file was replaced.
@@ -137,6 +128,10 @@ class Cache:
         """The bytes with this digest; None where there are none or they are damaged."""
         data = self.blob(sha256)
         return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
+
+    def stamp(self, sha256: str) -> disk.Stamp | None:
+        """What changes when the blob is replaced; None where there is none."""
+        return disk.stamp(self._blobs / sha256)
 
     def put(self, data: bytes) -> str:
         """Keep bytes under their digest, which is returned."""

@@ -1,4 +1,8 @@
-"""The one pointer of a cache: which blobs are in use, and how far the device has come."""
+"""The one pointer of a cache: which blobs are in use, and how far the device has come.
+
+Its digest shows damage (a torn write, a failing disk) and nothing else: it has no key, so whoever can write the
+file can write another state with the right digest.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,7 @@ class State:
     Attributes:
         generation: grows with every change.
         install_id: made here, used here for shares of the fleet, never sent.
-        pinned_root: digest of the root that this cache was made with.
+        pinned_root: digest of the root that this cache began with.
         trust: digests of the metadata as received, by file name; empty before the first refresh.
         marks: below which nothing is accepted any more.
         models: by model name.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -15,11 +16,13 @@ from edge_sdk.contract import directives
 from edge_sdk.crypto import dsse
 from edge_sdk.errors import StoreError
 from edge_sdk.loading import Progress, silent
-from edge_sdk.store import Cache, Clock, disk
+from edge_sdk.store import Cache, Clock, State, disk
+from edge_sdk.store.cache import MAX_ROOT_BYTES
 from edge_sdk.trust import NotTogether, Trusted, accept, check_clock
 from edge_sdk.trust.accepting import TUF_ROLES
 from edge_sdk.update.errors import Offline, translated
 from edge_sdk.update.policy import Refreshed, RefreshStatus
+from edge_sdk.update.roots import MAX_ROTATIONS, ShippedRoot
 
 DIRECTIVES_MAX_LENGTH: Final = directives.MAX_BYTES * 4 // 3 + 10_000
 """Base64 of the largest payload, and signatures."""
@@ -31,8 +34,8 @@ _TRIES: Final = 2
 def limits() -> UpdaterConfig:
     """What TUF's client reads of each role at most, in bytes, and how many new roots in one refresh."""
     return UpdaterConfig(
-        max_root_rotations=256,
-        root_max_length=512_000,
+        max_root_rotations=MAX_ROTATIONS,
+        root_max_length=MAX_ROOT_BYTES,
         timestamp_max_length=16_384,
         snapshot_max_length=100_000,
         targets_max_length=5_000_000,
@@ -40,10 +43,17 @@ def limits() -> UpdaterConfig:
 
 
 def refresh(
-    cache: Cache, fetcher: FetcherInterface, server: str, clock: Clock, progress: Progress = silent
+    cache: Cache,
+    fetcher: FetcherInterface,
+    server: str,
+    clock: Clock,
+    progress: Progress = silent,
+    root: bytes | None = None,
 ) -> tuple[Refreshed, Trusted | None]:
     """Bring the metadata up to date; the caller holds the cache's lock.
 
+    0. The root that the app ships is of the publisher whose root the cache trusts. A cache that never verified
+       anything by its root pins this one instead.
     1. The clock is not before the newest signed time seen.
     2. TUF's client workflow runs on a private copy of the metadata, from the root that is trusted now.
     3. The directives are fetched.
@@ -57,20 +67,23 @@ def refresh(
         server: its URL.
         clock: the wall clock.
         progress: told the stage ``metadata``.
+        root: what the app ships, where it says so.
 
     Returns:
         The outcome, and what is trusted now; None when offline.
 
     Raises:
+        InputError: the cache trusts another root than the given one, or that is none; the cache is as it was.
         VerificationError: anything is not as it must be; the cache is as it was.
         NotAvailable: the server has no metadata.
         StoreError: the disk refuses.
     """
+    shipped = None if root is None else _shipped(cache, root)  # 0
     state, now = cache.state(), clock()
     check_clock(state.marks, now)  # 1
     progress("metadata", 0, 1)
     try:
-        received, trusted = _receive(cache, fetcher, server, now)
+        received, trusted = _receive(cache, fetcher, server, now, shipped)
     except Offline as error:
         return Refreshed(RefreshStatus.OFFLINE, str(error)), None
     trust = {name: cache.put(data) for name, data in received.items()}  # 5
@@ -81,12 +94,29 @@ def refresh(
     return Refreshed(RefreshStatus.UPDATED), trusted
 
 
+def _shipped(cache: Cache, root: bytes) -> ShippedRoot | None:
+    """The root to be looked at, or None where it is one that the cache knows."""
+    state = cache.state()
+    if hashlib.sha256(root).hexdigest() in (state.pinned_root, state.trust.get("root.json")):
+        return None
+    shipped = ShippedRoot(root, cache.folder)
+    if state.trust:
+        return shipped
+    cache.commit(replace(state, pinned_root=cache.put(root)))  # the first one was a mistake
+    return None
+
+
 def _receive(
-    cache: Cache, fetcher: FetcherInterface, server: str, now: datetime
+    cache: Cache, fetcher: FetcherInterface, server: str, now: datetime, shipped: ShippedRoot | None
 ) -> tuple[Mapping[str, bytes], Trusted]:
+    if shipped is not None:
+        with translated("metadata: root"):
+            shipped.check_connected(_trusted_root(cache, cache.state()), fetcher, server)  # 0
     for attempt in range(1, _TRIES + 1):
         with cache.scratch() as folder:
             metadata, signed = _run_tuf(cache, fetcher, server, folder)  # 2
+            if shipped is not None:
+                shipped.check_met(folder / "root_history")  # 0, now that the newer ones are known
         with translated("directives"):  # 3
             envelope = fetcher.download_bytes(f"{server}/v1/directives", DIRECTIVES_MAX_LENGTH)
         try:
@@ -104,12 +134,8 @@ def _run_tuf(
 ) -> tuple[dict[str, bytes], dict[str, Mapping[str, Any]]]:
     """TUF's client workflow in ``folder``, which holds what was trusted before as far as it is undamaged."""
     state = cache.state()
-    known = {name: cache.verified(digest) for name, digest in state.trust.items()}
-    root = known.pop("root.json", None) or cache.verified(state.pinned_root)
-    if root is None:
-        raise StoreError(
-            f"the root that {cache.folder} trusts is damaged; delete that folder and fetch again, nothing else is lost"
-        )
+    root = _trusted_root(cache, state)
+    known = {name: cache.verified(digest) for name, digest in state.trust.items() if name != "root.json"}
     for name, data in known.items():
         if data is not None:
             disk.write_scratch(folder / name, data)
@@ -128,3 +154,14 @@ def _run_tuf(
             role: Metadata.from_bytes(received[f"{role}.json"]).signed.to_dict() for role in TUF_ROLES
         }
     return received, signed
+
+
+def _trusted_root(cache: Cache, state: State) -> bytes:
+    """The newest root that the cache trusts; where it is damaged, the one it began with leads there again."""
+    newest = state.trust.get("root.json", state.pinned_root)
+    root = cache.verified(newest) or cache.verified(state.pinned_root)
+    if root is None:
+        raise StoreError(
+            f"the root that {cache.folder} trusts is damaged; delete that folder and fetch again, nothing else is lost"
+        )
+    return root

@@ -23,7 +23,6 @@ from edge_sdk.errors import RetryLater, StoreError
 from edge_sdk.predict import Reason
 from tests.edge_sdk.conftest import MODEL, Device
 from tests.edge_sdk.models import ROW, fake_model, fake_payload, renamed, sealed_model
-from tests.edge_sdk.repository import Repository
 
 
 def test_first_install_then_offline(device: Device) -> None:
@@ -257,6 +256,38 @@ class TestModels:
         answer = device.open().model(MODEL).predict(ROW)
         assert (answer.release, answer.reason) == (1, Reason.LAST_KNOWN_GOOD)
 
+    def test_a_stand_in_goes_when_the_bundle_is_whole_again(self, device: Device) -> None:
+        new = fake_model(0.2, 2)
+        device.repository.publish(new)
+        device.open().update(MODEL)
+        blob = device.folder / "blobs" / new.sha256
+        blob.write_bytes(b"damaged")
+        client = device.open(server=None)
+        stand_in = client.model(MODEL)
+        assert stand_in.predict(ROW).reason is Reason.LAST_KNOWN_GOOD
+        loads = len(device.engine.loaded)
+        assert client.model(MODEL) is stand_in, "the same bytes are not tried again"
+        assert len(device.engine.loaded) == loads
+        blob.write_bytes(b"damaged otherwise")
+        assert client.model(MODEL).predict(ROW).reason is Reason.LAST_KNOWN_GOOD
+        assert device.open().update(MODEL).status is UpdateStatus.INSTALLED
+        answer = client.model(MODEL).predict(ROW)
+        assert (answer.release, answer.reason) == (2, Reason.FRESH)
+        assert client.model(MODEL) is client.model(MODEL)
+        assert stand_in.predict(ROW).release == 1, "what was handed out keeps working"
+
+    def test_a_stand_in_goes_when_a_bundle_that_was_gone_is_back(self, device: Device) -> None:
+        new = fake_model(0.2, 2)
+        device.repository.publish(new)
+        client = device.open()
+        client.update(MODEL)
+        blob = device.folder / "blobs" / new.sha256
+        blob.unlink()
+        reader = device.open(server=None)
+        assert reader.model(MODEL).predict(ROW).reason is Reason.LAST_KNOWN_GOOD
+        blob.write_bytes(new.served)
+        assert reader.model(MODEL).predict(ROW).reason is Reason.FRESH
+
     def test_not_installed(self, device: Device) -> None:
         with pytest.raises(NotAvailable, match=r"'nope' is not in .*, which has focus; fetch it first"):
             device.open().model("nope")
@@ -292,24 +323,13 @@ class TestOpening:
             EdgeClient.open(tmp_path / "none")
         assert not (tmp_path / "none").exists()
 
-    def test_another_root(self, device: Device) -> None:
-        with pytest.raises(InputError, match="trusts another root"):
-            device.open(root=Repository().root)
-
-    def test_the_same_root_and_the_one_it_led_to(self, device: Device) -> None:
-        device.repository.rotate("root")
-        device.repository.publish()
-        first = device.repository.files["/metadata/1.root.json"]
-        client = device.open(root=first)
-        assert client.refresh().status is RefreshStatus.UPDATED
-        assert client.status()["metadata"]["root"] == 2
-        device.open(root=device.repository.root)
-
     @pytest.mark.parametrize(
         ("options", "message"),
         [
             ({"server": "models.example.org"}, "is not a URL"),
             ({"server": "ftp://models.example.org"}, "is not a URL"),
+            ({"server": "http://[::1"}, "is not a URL"),
+            ({"server": "http://a:99999"}, "is not a URL"),
             ({"channel": "Stable!"}, "channel 'Stable!' is not a name"),
             ({"credential": b"secret"}, "a credential is an AppKey"),
             ({"max_sessions": 4}, "max_sessions must be 1, 2 or 3"),

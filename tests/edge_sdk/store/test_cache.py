@@ -27,16 +27,39 @@ def test_a_new_cache_pins_its_root(cache: Cache) -> None:
     assert again.state() == cache.state()
 
 
-def test_a_root_is_pinned_for_good_once_something_was_verified_by_it(cache: Cache) -> None:
-    install_id = cache.state().install_id
-    other = Cache.open(cache.folder, OTHER, os.urandom)
-    assert other.verified(other.state().pinned_root) == OTHER
-    assert other.state().install_id == install_id
-    trust = dict.fromkeys(TRUST_FILES, other.put(b"metadata"))
-    other.commit(replace(other.state(), trust=trust))
-    with pytest.raises(InputError, match="trusts another root"):
-        Cache.open(cache.folder, ROOT, os.urandom)
-    Cache.open(cache.folder, OTHER, os.urandom)
+@pytest.mark.parametrize("given", [OTHER, b"", b"<html>"])
+@pytest.mark.parametrize("used", [False, True])
+def test_a_cache_opens_whatever_root_is_given(cache: Cache, given: bytes, used: bool) -> None:
+    if used:
+        trust = dict.fromkeys(TRUST_FILES, cache.put(b"metadata"))
+        cache.commit(replace(cache.state(), trust=trust))
+    before = (cache.folder / "state.json").read_bytes()
+    again = Cache.open(cache.folder, given, os.urandom)
+    assert again.verified(again.state().pinned_root) == ROOT
+    assert (cache.folder / "state.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("given", [b"", b"<html>", b'{"signed": {"_type": "targets"}}'])
+def test_a_new_cache_needs_a_root(tmp_path: Path, given: bytes) -> None:
+    with pytest.raises(InputError, match="the root given is not TUF root metadata"):
+        Cache.open(tmp_path / "cache", given, os.urandom)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_the_folder_is_for_its_owner_only(cache: Cache) -> None:
+    for path in (cache.folder, cache.folder / "blobs", cache.folder / "state.json"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_stamp_of_a_blob_changes_when_it_is_replaced(cache: Cache) -> None:
+    digest = cache.put(b"content")
+    first = cache.stamp(digest)
+    assert first is not None
+    assert cache.stamp(digest) == first
+    (cache.folder / "blobs" / digest).write_bytes(b"other")
+    assert cache.stamp(digest) != first
+    assert cache.stamp("0" * 64) is None
 
 
 def test_the_install_id_comes_from_the_given_randomness(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 
-from edge_sdk import RefreshStatus, RetryLater, UpdateStatus
+from edge_sdk import RefreshStatus, RetryLater, UpdateStatus, VerificationError
+from edge_sdk.update import connections
 from edge_sdk.update.fetching import USER_AGENT, HttpFetcher, HttpLimits
 from tests.edge_sdk.conftest import MODEL, Device
 from tests.edge_sdk.models import fake_model
@@ -21,11 +24,12 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
-    """Answers by path; ``seen`` holds the headers of each request."""
+    """Answers by path; ``seen`` holds the headers of each request, ``ports`` where it came from."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
         self.seen: list[dict[str, str]] = []
+        self.ports: list[int] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,6 +37,7 @@ class Server:
 
             def do_GET(self) -> None:
                 outer.seen.append(dict(self.headers))
+                outer.ports.append(self.client_address[1])
                 outer.answers.get(self.path, status(404))(self)
 
             def log_message(self, *_: Any) -> None:
@@ -74,6 +79,14 @@ def status(code: int, **headers: str) -> Answer:
 
 @pytest.fixture
 def server(socket_enabled: None) -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def storage(socket_enabled: None) -> Iterator[Server]:
+    """Another origin."""
     server = Server()
     yield server
     server.close()
@@ -135,6 +148,51 @@ def test_other_redirects_are_not(server: Server, fetcher: HttpFetcher, target: s
     with pytest.raises(DownloadError, match="redirects to another server"):
         fetcher.download_bytes(f"{server.url}/a", 10)
     assert len(server.seen) == 1
+
+
+def test_a_bundle_may_lie_in_storage_and_nothing_else(
+    server: Server, storage: Server, device: Device
+) -> None:
+    new = fake_model(0.2, 2)
+    device.repository.publish(new)
+    for path, data in device.repository.files.items():
+        assert isinstance(data, bytes)
+        server.answers[path] = body(data)
+    server.answers[f"/v1/bundles/{new.sha256}"] = status(302, Location=f"{storage.url}/kept/here?signature=1")
+    storage.answers = {
+        "/kept/here?signature=1": status(307, Location="there"),
+        "/kept/there": body(new.served),
+    }
+    client = device.open(server=server.url, fetcher=None)
+    for moved in ("/metadata/timestamp.json", "/v1/directives"):
+        honest = server.answers[moved]
+        data = device.repository.files[moved]
+        assert isinstance(data, bytes)
+        storage.answers[moved] = body(data)
+        server.answers[moved] = status(302, Location=storage.url + moved)
+        refreshed = client.refresh()
+        assert refreshed.status is RefreshStatus.OFFLINE
+        assert "redirects to another server" in refreshed.detail
+        server.answers[moved] = honest
+    assert storage.seen == []
+    assert client.update(MODEL).status is UpdateStatus.INSTALLED
+    assert device.predicts()[0] == 2
+    assert len(storage.seen) == 2
+    named = {name.lower() for headers in server.seen + storage.seen for name in headers}
+    assert not named & {"authorization", "cookie", "referer"}
+
+
+def test_storage_with_other_bytes_is_refused(server: Server, storage: Server, device: Device) -> None:
+    new = fake_model(0.2, 2)
+    device.repository.publish(new)
+    for path, data in device.repository.files.items():
+        assert isinstance(data, bytes)
+        server.answers[path] = body(data)
+    server.answers[f"/v1/bundles/{new.sha256}"] = status(302, Location=f"{storage.url}/kept")
+    storage.answers = {"/kept": body(b"x" * len(new.served))}
+    with pytest.raises(VerificationError, match="other bytes than the signed ones"):
+        device.open(server=server.url, fetcher=None).update(MODEL)
+    assert device.predicts()[0] == 1
 
 
 def test_redirects_in_a_circle_end(server: Server, fetcher: HttpFetcher) -> None:
@@ -207,4 +265,80 @@ def test_silence_is_given_up(server: Server) -> None:
     with pytest.raises(SlowRetrievalError, match="no answer in time"):
         fetcher.download_bytes(f"{server.url}/a", 1000)
     released.set()
+    fetcher.close()
+
+
+def trickle(head: bytes, drop: bytes, left: threading.Event, drops: int = 3_000) -> Answer:
+    """Sends ``head``, then one ``drop`` after the other, each in time for a socket; ends when nobody reads."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        try:
+            handler.wfile.write(head)
+            for _ in range(drops):
+                handler.wfile.write(drop)
+                handler.wfile.flush()
+                if left.wait(0.01):
+                    return
+        except OSError:
+            left.set()
+
+    return answer
+
+
+ENDLESS = {
+    "a status line": (b"", b"H"),
+    "one header": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX: ", b"x"),
+    "provisional answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "the size of a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"),
+    "a trailer": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ", b"x"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_trickling_anything_but_the_body_is_given_up(server: Server, kind: str) -> None:
+    left, threads = threading.Event(), set(threading.enumerate())
+    server.answers = {"/a": trickle(*ENDLESS[kind], left)}
+    in_headers = "chunk" not in kind and "trailer" not in kind
+    fetcher = HttpFetcher(HttpLimits(answer_s=0.2) if in_headers else HttpLimits(read_s=0.2))
+    with pytest.raises(SlowRetrievalError, match="no answer in time"):
+        fetcher.download_bytes(f"{server.url}/a", 1000)
+    fetcher.close()
+    assert left.wait(60), "the socket was closed"
+    new = {thread.name for thread in set(threading.enumerate()) - threads}
+    assert [name for name in new if "process_request_thread" not in name] == [], "other than the server's"
+
+
+def test_a_server_that_trickles_headers_does_not_keep_the_lock(server: Server, device: Device) -> None:
+    left = threading.Event()
+    server.answers = {"/metadata/2.root.json": trickle(*ENDLESS["one header"], left)}
+    client = device.open(server=server.url, fetcher=HttpFetcher(HttpLimits(answer_s=0.2)))
+    assert client.refresh().status is RefreshStatus.OFFLINE
+    with device.open()._cache.locked():
+        assert device.predicts()[0] == 1
+
+
+def test_the_deadline_of_an_answer_is_not_that_of_its_body(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a slow body nor a second request over the same connection is held to the first one's headers."""
+    asked, passed, monotonic = threading.Event(), [0.0], time.monotonic
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        body(b"x" * 10, announced=20)(handler)
+        handler.wfile.flush()
+        assert asked.wait(60)
+        handler.wfile.write(b"y" * 10)
+        handler.close_connection = False
+
+    monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0]))
+    server.answers = {"/a": slowly, "/b": body(b"again")}
+    fetcher = HttpFetcher(HttpLimits(answer_s=60, read_s=60))
+    pieces = fetcher.fetch(f"{server.url}/a")
+    assert next(pieces) == b"x" * 10
+    passed[0] = 1_000.0
+    asked.set()
+    assert b"".join(pieces) == b"y" * 10
+    assert fetcher.download_bytes(f"{server.url}/b", 10) == b"again"
+    assert len(set(server.ports)) == 1, "one connection for both"
     fetcher.close()
