@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from edge_sdk.crypto.options import app_key_option
 from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater
 
 if TYPE_CHECKING:
     from edge_sdk.crypto.sealing import AppKey
     from edge_sdk.loading import Progress
 
-APP_KEY_VARIABLE: Final = "COACH_EDGE_APP_KEY"
 ENGINES: Final = ("litert", "onnxruntime")
 POLICIES: Final = ("local", "background", "latest")
 
@@ -28,11 +27,6 @@ _cache = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
     help="Folder that holds the models.",
-)
-_app_key = click.option(
-    "--app-key",
-    type=_FILE,
-    help=f"File with the app key, for sealed bundles; otherwise {APP_KEY_VARIABLE} (base64).",
 )
 _engine = click.option(
     "--engine",
@@ -60,7 +54,7 @@ _engine = click.option(
     "latest: now.",
 )
 @click.option("--unmetered", is_flag=True, help="This network is unmetered; unknown counts as metered.")
-@_app_key
+@app_key_option
 @_engine
 def fetch(
     name: str,
@@ -70,7 +64,7 @@ def fetch(
     channel: str,
     policy: str,
     unmetered: bool,
-    app_key: Path | None,
+    app_key: AppKey | None,
     engine: str,
 ) -> dict[str, Any]:
     """Bring the model NAME into a cache: verified, proven on its golden cases, active."""
@@ -82,7 +76,7 @@ def fetch(
         unmetered=unmetered or None,
         require_unmetered=chosen is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND,
     )
-    with EdgeClient.open(cache, server, root.read_bytes(), channel, _credential(app_key), engine) as client:
+    with EdgeClient.open(cache, server, root.read_bytes(), channel, app_key, engine) as client:
         done = client.update(name, chosen, conditions, _progress())
         done = client.wait().get(name, done)
         active = client.status()["models"].get(name, {}).get("active")
@@ -105,15 +99,15 @@ def fetch(
     help="Features: a JSON object or list of objects, a file of those or of CSV with a header (a column 'id' is "
     "carried along), or - for stdin.",
 )
-@_app_key
+@app_key_option
 @_engine
-def predict(name: str, cache: Path, given: str, app_key: Path | None, engine: str) -> dict[str, Any]:
+def predict(name: str, cache: Path, given: str, app_key: AppKey | None, engine: str) -> dict[str, Any]:
     """Predict with the active model NAME, offline."""
     from edge_sdk.client import EdgeClient
     from edge_sdk.reading_rows import read_rows
 
     text, source = _given(given)
-    with EdgeClient.open(cache, credential=_credential(app_key), engine=engine) as client:
+    with EdgeClient.open(cache, credential=app_key, engine=engine) as client:
         model = client.model(name)
         rows = read_rows(text, source, [feature.name for feature in model.record.features])
         predictions = []
@@ -145,33 +139,18 @@ def status(cache: Path) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key not in ("background", "channel")}
 
 
-def _credential(file: Path | None) -> AppKey | None:
-    from edge_sdk.crypto.sealing import AppKey
-
-    if file is not None:
-        try:
-            return AppKey.from_text(file.read_text("ascii"))
-        except (InputError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: not an app key: {error}") from error
-    text = os.environ.get(APP_KEY_VARIABLE)
-    if not text:
-        return None
-    try:
-        return AppKey.from_text(text)
-    except InputError as error:
-        raise InputError(f"{APP_KEY_VARIABLE}: {error}") from error
-
-
 def _given(given: str) -> tuple[str, str]:
-    if given == "-":
-        return sys.stdin.read(), "stdin"
     if given.lstrip()[:1] in ("{", "["):
         return given, "--input"
+    source = "stdin" if given == "-" else given
     try:
-        return Path(given).read_text("utf-8"), given
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot read {given}: {reason}") from error
+        return sys.stdin.read() if given == "-" else Path(given).read_text("utf-8"), source
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read {source}: it is not UTF-8 text") from error
+    except ValueError as error:  # a name that no file can have
+        raise InputError(f"cannot read {source!r}: {error}") from error
 
 
 def _progress() -> Progress | None:

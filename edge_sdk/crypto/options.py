@@ -48,7 +48,10 @@ def app_key_option(command: Callable[..., Any]) -> Callable[..., Any]:
         if app_key is not None:
             key = read_app_key(app_key)
         elif text := os.environ.get(APP_KEY_VARIABLE):
-            key = AppKey.from_text(text)
+            try:
+                key = AppKey.from_text(text)
+            except InputError as error:
+                raise InputError(f"{APP_KEY_VARIABLE}: {error}") from error
         return command(*args, app_key=key, **kwargs)
 
     return wrapped

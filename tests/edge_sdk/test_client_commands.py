@@ -12,6 +12,7 @@ import pytest
 
 from coach_edge.bench.tflite_writer import dense_tflite
 from edge_sdk import commands
+from edge_sdk.crypto.options import APP_KEY_VARIABLE
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater, VerificationError
 from edge_sdk.reading_rows import Row, read_rows
@@ -36,7 +37,7 @@ def repository() -> Repository:
 def network(repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Network:
     network = Network(repository)
     monkeypatch.setattr(fetching, "HttpFetcher", lambda: network)
-    monkeypatch.setenv(commands.APP_KEY_VARIABLE, KEY.to_text())
+    monkeypatch.setenv(APP_KEY_VARIABLE, KEY.to_text())
     monkeypatch.chdir(tmp_path)
     Path("root.json").write_bytes(repository.root)
     Path("app.key").write_text(KEY.to_text(), "ascii")
@@ -96,7 +97,7 @@ def test_background_needs_a_network_known_to_be_unmetered() -> None:
 
 
 def test_app_key_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(commands.APP_KEY_VARIABLE)
+    monkeypatch.delenv(APP_KEY_VARIABLE)
     with pytest.raises(InputError, match=r"is sealed with app key .*; pass that key"):
         fetch()
     fetch("--app-key", "app.key")
@@ -107,14 +108,47 @@ def test_app_key_by_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wrong_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("bad.key").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"bad.key: not an app key"):
+    with pytest.raises(InputError, match=r"bad.key: the app key is not base64"):
         fetch("--app-key", "bad.key")
-    monkeypatch.setenv(commands.APP_KEY_VARIABLE, "short")
+    monkeypatch.setenv(APP_KEY_VARIABLE, "short")
     with pytest.raises(InputError, match="COACH_EDGE_APP_KEY: the app key is not base64"):
         fetch()
-    monkeypatch.setenv(commands.APP_KEY_VARIABLE, AppKey(b"x" * 32).to_text())
+    monkeypatch.setenv(APP_KEY_VARIABLE, AppKey(b"x" * 32).to_text())
     with pytest.raises(InputError, match="this key is app-"):
         fetch()
+
+
+def test_the_app_key_is_one_option_everywhere() -> None:
+    from edge_sdk.crypto.options import app_key_option
+
+    shared = app_key_option(lambda app_key: None).__click_params__[0]  # type: ignore[attr-defined]
+    for command in (commands.fetch, commands.predict):
+        (option,) = [parameter for parameter in command.params if parameter.name == "app_key"]
+        assert option.to_info_dict() == shared.to_info_dict()
+    assert not hasattr(commands, "APP_KEY_VARIABLE")
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "http://[::1", "http://a:99999", "http://a:b", "http://a:-1", "http://a:0", "http://", "http://a b",
+        "http://a\nb", "http://a\0b",
+    ],
+)  # fmt: skip
+def test_a_server_that_is_no_url(server: str) -> None:
+    rest = ["--server", server, "--root", "root.json", "--cache", "cache"]
+    with pytest.raises(InputError, match=r"is not a URL such as") as caught:
+        run(commands.fetch, "focus", *rest)
+    assert "\n" not in str(caught.value)
+    assert not Path("cache").exists()
+
+
+@pytest.mark.parametrize("server", ["http://[::1]:8080", "http://a:1", "https://a/", "http://127.0.0.1"])
+def test_a_server_that_is_one(server: str) -> None:
+    assert (
+        run(commands.fetch, "focus", "--server", server, "--root", "root.json", "--cache", "cache")["release"]
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,6 +224,18 @@ class TestInput:
         with pytest.raises(InputError, match=r"cannot read rows.csv: No such file"):
             predict("rows.csv")
 
+    def test_a_name_that_no_file_can_have(self) -> None:
+        with pytest.raises(InputError, match=r"cannot read 'rows\\x00.csv': embedded null") as caught:
+            predict("rows\0.csv")
+        assert str(caught.value).isprintable()
+
+    def test_text_in_another_encoding(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        Path("rows.csv").write_bytes(b"effort\n\xff\n")
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"effort\n\xff\n"), "utf-8"))
+        for given, source in (("rows.csv", "rows.csv"), ("-", "stdin")):
+            with pytest.raises(InputError, match=f"cannot read {source}: it is not UTF-8 text"):
+                predict(given)
+
     def test_an_error_of_the_model_names_the_row(self) -> None:
         with pytest.raises(InputError, match=r"--input: row 2: feature effort is .*too large for float32"):
             predict([ROW, {**ROW, "effort": 1e300}])
@@ -236,3 +282,7 @@ def test_an_id_that_is_a_feature() -> None:
     assert read_rows('{"id": 5}', "rows", ["id"]) == [Row(1, None, {"id": 5.0})]
     assert read_rows("id\n5\n", "rows", ["id"]) == [Row(2, None, {"id": 5.0})]
     assert read_rows('{"id": 5}', "rows", ["effort"]) == [Row(1, "5", {})]
+
+
+def test_a_table_of_features_compute_can_be_read() -> None:
+    assert read_rows("user_id,effort\nada,0.5\n", "rows", ["effort"]) == [Row(2, "ada", {"effort": 0.5})]
