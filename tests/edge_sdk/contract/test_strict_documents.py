@@ -269,7 +269,7 @@ def test_what_is_no_manifest(change: dict[str, Any]) -> None:
 
 def test_an_artifact_stands_under_the_path_of_its_entry() -> None:
     with pytest.raises(FormatError, match="belongs under"):
-        Artifact("goal-success/stable/8/tflite-float32.bundle", 10, "0" * 64, an_entry(release=7))
+        Artifact("goal-success/stable/8/tflite-fp32.bundle", 10, "0" * 64, an_entry(release=7))
 
 
 DIRECTIVES = st.builds(

@@ -185,7 +185,7 @@ def test_errors_name_the_artifact_and_what_to_do() -> None:
     for attempt in attempts:
         with pytest.raises(EdgeError) as caught:
             attempt()
-        assert "goal-success/stable/7/tflite-float32.bundle" in str(caught.value)
+        assert "goal-success/stable/7/tflite-fp32.bundle" in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
