@@ -57,8 +57,10 @@ def parse(data: bytes, what: str, *, max_bytes: int) -> dict[str, Any]:
         )
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails on a lone surrogate
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError(f"{what} is not valid JSON: {error}") from error
+    except RecursionError as error:  # at a depth that depends on the caller's, but far beyond the limit
+        raise _too_deep(what) from error
     if not isinstance(value, dict):
         raise FormatError(f"{what} is not a JSON object")
     _check_depth(value, what)
@@ -72,7 +74,11 @@ def _check_depth(value: dict[str, Any], what: str) -> None:
         level = [part for part in parts if isinstance(part, dict | list)]
         if not level:
             return
-    raise FormatError(f"{what} nests objects and lists more than {MAX_DEPTH} deep")
+    raise _too_deep(what)
+
+
+def _too_deep(what: str) -> FormatError:
+    return FormatError(f"{what} nests objects and lists more than {MAX_DEPTH} deep")
 
 
 def decode_base64(text: str, what: str) -> bytes:
