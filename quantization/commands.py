@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from feature_spec.files import write_whole
 from quantization.errors import ArtifactError, QuantizationError
 from quantization.recipes import RECIPES, recipe_named
 from quantization.weight_int8 import quantize_weights
@@ -51,14 +50,7 @@ def _described(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise ArtifactError(f"cannot write {path}: {error.strerror}") from error

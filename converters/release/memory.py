@@ -14,9 +14,9 @@ from typing import Final
 from converters.errors import ReleaseError
 from edge_sdk.contract import document, identifiers
 from edge_sdk.contract.document import Fields
-from edge_sdk.crypto.files import replace_file
 from edge_sdk.errors import FormatError
 from feature_spec.canonical import canonical_json
+from feature_spec.files import write_whole
 
 FORMAT: Final = "coach-edge/signed/1"
 FILE: Final = "signed.json"
@@ -85,7 +85,7 @@ def write(folder: Path, signed: Signed) -> None:
         ReleaseError: it cannot be written.
     """
     try:
-        replace_file(folder / FILE, canonical_json({"format": FORMAT, **vars(signed)}))
+        write_whole(folder / FILE, canonical_json({"format": FORMAT, **vars(signed)}))
     except OSError as error:
         raise ReleaseError(
             f"cannot write {folder / FILE}: {error.strerror}; nothing was published"

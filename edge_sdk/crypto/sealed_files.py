@@ -11,10 +11,10 @@ from pathlib import Path
 
 from edge_sdk.contract import document
 from edge_sdk.contract.entry import MAX_ENTRY_BYTES, Entry
-from edge_sdk.crypto.files import replace_file
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.errors import FormatError, InputError, VerificationError
 from feature_spec.canonical import canonical_json
+from feature_spec.files import write_whole
 
 BUNDLE, SEGMENTS, ENTRY = ".bundle", ".bundle.segments", ".bundle.entry.json"
 
@@ -25,9 +25,9 @@ def write_sealed(sealed: Sealed, directory: Path) -> Path:
     stem = f"{entry.model}-{entry.model_version}-{entry.target}-{entry.recipe}"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / (stem + ENTRY)).unlink(missing_ok=True)
-    replace_file(directory / (stem + SEGMENTS), sealed.segments)
-    replace_file(directory / (stem + BUNDLE), sealed.served)
-    replace_file(directory / (stem + ENTRY), canonical_json({**entry.to_json(), "sha256": sealed.sha256}))
+    write_whole(directory / (stem + SEGMENTS), sealed.segments)
+    write_whole(directory / (stem + BUNDLE), sealed.served)
+    write_whole(directory / (stem + ENTRY), canonical_json({**entry.to_json(), "sha256": sealed.sha256}))
     return directory / (stem + BUNDLE)
 
 

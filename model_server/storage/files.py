@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from feature_spec.files import sync_folder
+
 
 def write_temporary(folder: Path, data: bytes) -> Path:
     """A new, synced file in the folder, under a name that no key has."""
@@ -59,17 +61,6 @@ def sync_folders(folder: Path, root: Path) -> None:
     while folder != root:
         folder = folder.parent
         sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can (Windows opens no folders)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
