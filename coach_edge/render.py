@@ -13,7 +13,7 @@ import click
 INDENT = "  "
 _GAP = "  "
 _FOLD = 44
-_WIDE = 150
+_WIDE = 170
 
 
 def render(result: object) -> None:
@@ -75,9 +75,9 @@ def _mapping(value: Mapping[str, object], indent: str) -> list[str]:
 
 
 def _wrapped(value: object) -> list[str]:
-    """The lines of a cell: long lists are folded between their items, nothing else is."""
+    """The lines of a cell: lists and sentences are folded between their parts, and nothing else is."""
     text = cell(value)
-    if not _is_list(value) or len(text) <= _FOLD:
+    if len(text) <= _FOLD:
         return [text]
     return textwrap.wrap(text, _FOLD, break_long_words=False, break_on_hyphens=False)
 
