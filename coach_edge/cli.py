@@ -98,6 +98,8 @@ def _mounted(command: click.Command) -> click.Command:
 
 
 def _print(result: object, as_json: bool) -> None:
+    if sys.stdout is None:
+        raise OSError("standard output is closed; the result is lost")
     if as_json:
         click.echo(json.dumps(result, indent=2, allow_nan=False, ensure_ascii=False))
     else:

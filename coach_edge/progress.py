@@ -18,7 +18,7 @@ Progress = Callable[[str, int, int], None]
 @contextmanager
 def terminal_progress() -> Iterator[Progress]:
     """A progress callback for the length of a command."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
     display = _Display()

@@ -17,6 +17,7 @@ from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.errors import InputError
 from model_server.client import AdminClient
+from model_server.errors import Conflict
 from model_server.publication import FULL_RAMP
 from model_server.release_commands import Percent
 
@@ -135,7 +136,11 @@ def publish_release(
         client.put_object(sealed.segments)
     progress("upload", len(bundles), len(bundles))
     memory.write(folder, memory.Signed.of(base_version + 1, publication.targets, previous))
-    client.publish(publication, base_version=base_version, ramp_bp=ramp_bp)
+    try:
+        client.publish(publication, base_version=base_version, ramp_bp=ramp_bp)
+    except Conflict:
+        memory.restore(folder, last)  # somebody else was first: what was signed here is not what comes next
+        raise
     return {
         "model": model,
         "channel": channel,

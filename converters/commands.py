@@ -53,7 +53,7 @@ def list_zoo() -> dict[str, Any]:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
     help="Where all randomness comes from; the same seed and data give the same model on one machine.",
@@ -127,7 +127,7 @@ def train(
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
     help="Where the randomness comes from when MODEL is a zoo model and has to be trained first.",

@@ -143,6 +143,8 @@ def _given(given: str) -> tuple[str, str]:
     if given.lstrip()[:1] in ("{", "["):
         return given, "--input"
     source = "stdin" if given == "-" else given
+    if given == "-" and sys.stdin is None:
+        raise InputError("cannot read stdin: it is closed")
     try:
         return sys.stdin.read() if given == "-" else Path(given).read_text("utf-8"), source
     except OSError as error:

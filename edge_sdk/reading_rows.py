@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,6 +14,9 @@ from typing import Any, NoReturn
 from edge_sdk.errors import InputError
 
 IDS = ("id", "user_id")
+_NUMBER = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE
+)
 _Numbered = tuple[int, dict[str, Any]]
 
 
@@ -78,9 +82,11 @@ def _csv(text: str, source: str, labels: Sequence[str]) -> list[_Numbered]:
     except csv.Error as error:
         raise InputError(f"{source} is not valid CSV: {error}") from error
     names = [name.strip() for name in header]
+    seen: set[str] = set()
     for name in names:
-        if not name or names.count(name) > 1:
+        if not name or name in seen:
             raise InputError(f"{source}: the header has the column {name!r} without a name or twice")
+        seen.add(name)
     rows = []
     for number, cells in enumerate(lines, start=2):
         if not cells:
@@ -96,12 +102,12 @@ def _csv(text: str, source: str, labels: Sequence[str]) -> list[_Numbered]:
 
 
 def _number_in(cell: str, where: str) -> float | None:
-    if not cell.strip():
+    text = cell.strip()
+    if not text:
         return None
-    try:
-        return float(cell)
-    except ValueError as error:
-        raise InputError(f"{where}: {cell!r} is not a number") from error
+    if not _NUMBER.fullmatch(text):  # Python would take 1_0 and digits of other scripts as well
+        raise InputError(f"{where}: {cell!r} is not a number")
+    return float(text)
 
 
 def _row(
@@ -119,8 +125,11 @@ def _row(
         if not math.isfinite(real):
             raise InputError(f"{where}, column {name}: {value!r} is not a finite number")
         values[name] = real
-    found = next((row[name] for name in labels if row.get(name) is not None), None)
-    return Row(number, None if found is None else str(found), values)
+    found: Any = next((row[name] for name in labels if row.get(name) is not None), None)
+    label = None if found is None else str(found)
+    if label is not None and not label.isprintable():
+        raise InputError(f"{where}: the id {label!r} cannot be printed")
+    return Row(number, label, values)
 
 
 def _fits(value: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,6 +117,9 @@ def compute_features(
         raise click.UsageError("Missing option '--events'.")
     if len(cutoff_days) > 1:
         raise click.UsageError("Give one --cutoff-day: the file has one row a user.")
+    for path in (data.events, data.labels, data.assessments, data.users, data.mapping):
+        if path is not None and os.path.realpath(path) == os.path.realpath(out):
+            raise DataError(f"--out {out} is the file that is read; choose another name")
     snapshot = load(data, zone).snapshot(cutoff_days[0] if cutoff_days else None)
     values = evaluate(PREBUILT, snapshot.daily, snapshot.context)
     text = io.StringIO()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def read_csv(path: Path) -> Table:
 
 
 def _table(name: str, header: list[str], rows: list[list[str]]) -> Table:
-    repeated = sorted({column for column in header if header.count(column) > 1})
+    repeated = sorted(column for column, times in Counter(header).items() if times > 1)
     if repeated:
         raise DataError(f"{name}: the header names the column '{repeated[0]}' twice; rename one")
     if not rows:

@@ -114,7 +114,10 @@ class AdminClient:
         }
         if ramp_bp is not None:
             body["ramp_bp"] = ramp_bp
-        return self._json("POST", "/v1/admin/publish", body)
+        try:
+            return self._json("POST", "/v1/admin/publish", body)
+        except Unreachable as error:
+            raise Unreachable(f"{error}. It may have been published: see 'edge release list'") from error
 
     def releases(self) -> list[dict[str, Any]]:
         """Releases with their artifacts, by model, channel and number, newest first."""

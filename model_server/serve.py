@@ -186,7 +186,14 @@ def start(
 def _listen(bind: str) -> socket.socket:
     host, separator, port = bind.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if (
+        not separator
+        or not host
+        or not port.isascii()
+        or not port.isdigit()
+        or len(port) > 5
+        or int(port) > 65535
+    ):
         raise StartError(f"--bind {bind}: write HOST:PORT, such as {DEFAULT_BIND}")
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:

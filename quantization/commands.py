@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from quantization.weight_int8 import quantize_weights
 def quantize(artifact: Path, recipe: str, out: Path) -> dict[str, Any]:
     """Make the TFLite file ARTIFACT smaller by a recipe and write the result to --out."""
     chosen = recipe_named(recipe)
+    if os.path.realpath(artifact) == os.path.realpath(out):
+        raise ArtifactError(f"--out {out} is the file that is read; choose another name")
     try:
         before = artifact.read_bytes()
     except OSError as error:

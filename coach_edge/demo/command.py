@@ -36,7 +36,11 @@ CHILD_SECONDS = 120
 )
 @data_options
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Where all randomness starts."
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Where all randomness starts.",
 )
 @click.pass_context
 def demo(

@@ -15,6 +15,9 @@ from edge_sdk.crypto.sealed_files import BUNDLE, read_sealed
 from edge_sdk.crypto.sealing import AppKey, open_served
 from edge_sdk.errors import InputError
 
+MAX_BYTES = 1_000_000_000
+"""Larger than any model for a phone."""
+
 
 @click.command()
 @click.argument("path", metavar="FILE", type=click.Path(exists=True, path_type=Path))
@@ -31,6 +34,8 @@ def inspect(path: Path, app_key: AppKey | None) -> dict[str, Any]:
             "files": {name: len(data) for name, data in sorted(files.items())},
             **graphs.coreml(files),
         }
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise InputError(f"{path} is not a file of at most {MAX_BYTES} bytes")
     if path.name.endswith(BUNDLE):
         return _bundle(path, app_key)
     data = path.read_bytes()

@@ -92,5 +92,20 @@ def write(folder: Path, signed: Signed) -> None:
         ) from error
 
 
+def restore(folder: Path, signed: Signed | None) -> None:
+    """Forget what was signed last, in favour of what was remembered before: a server refused it as out of date.
+
+    Raises:
+        ReleaseError: it cannot be written.
+    """
+    if signed is not None:
+        write(folder, signed)
+        return
+    try:
+        (folder / FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise ReleaseError(f"cannot delete {folder / FILE}: {error.strerror}; delete it by hand") from error
+
+
 def _digest(data: bytes | None) -> str:
     return "" if data is None else hashlib.sha256(data).hexdigest()

@@ -24,6 +24,9 @@ from edge_sdk.errors import EdgeError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+MAX_RELEASE_SIGNED: Final = 10**12
+"""Far above dates and times as numbers, and far below the last number that JSON keeps exact."""
+
 MAX_TARGETS_BYTES: Final = 5_000_000
 """What TUF clients take by default (``UpdaterConfig.targets_max_length``)."""
 
@@ -191,6 +194,11 @@ def _check_releases(published: Manifest | None, additions: Sequence[Artifact]) -
             raise ReleaseError(f"{artifact.path} is there twice; publish each bundle once")
         paths.add(artifact.path)
         newest = newest_release(published, entry.model, entry.channel)
+        if entry.release > MAX_RELEASE_SIGNED:
+            raise ReleaseError(
+                f"{artifact.path}: release {entry.release} leaves too few numbers after it; "
+                f"publish as release {newest + 1}"
+            )
         if entry.release <= newest:
             raise ReleaseError(
                 f"{artifact.path}: {entry.model} has release {newest} in {entry.channel} already; "

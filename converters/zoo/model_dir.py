@@ -84,6 +84,13 @@ def check_out(directory: Path) -> None:
             raise ConverterError(f"{directory} holds other files; choose an empty or new directory for --out")
     elif directory.exists():
         raise ConverterError(f"{directory} is a file; choose a directory for --out")
+    try:
+        with _beside(directory):
+            pass
+    except OSError as error:
+        raise ConverterError(
+            f"{directory}: cannot be written ({error.strerror}); choose another --out"
+        ) from error
 
 
 def save_model(model: TrainedModel, directory: Path) -> None:

@@ -15,6 +15,7 @@ from edge_sdk.crypto.keyfiles import Passphrase, environment_variable
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import InputError
 
+_LONGEST_KEY_FILE: Final = 1_000
 APP_KEY_VARIABLE: Final = "COACH_EDGE_APP_KEY"
 
 
@@ -25,7 +26,8 @@ def read_app_key(path: Path) -> AppKey:
         InputError: the file cannot be read, or does not hold an app key.
     """
     try:
-        text = path.read_text(encoding="ascii", errors="replace")
+        with path.open(encoding="ascii", errors="replace") as file:
+            text = file.read(_LONGEST_KEY_FILE)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     try:

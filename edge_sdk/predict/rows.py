@@ -48,6 +48,8 @@ class RowMaker:
             InputError: an unknown name, or a value that is not a finite number.
         """
         try:
+            if type(given) is not dict:  # a subclass may make up what it does not have
+                raise TypeError
             values, filled = self._pick(given), ()
             quick = len(given) == self._width and _NUMBERS.issuperset(map(type, values))
         except (KeyError, TypeError):
@@ -143,6 +145,8 @@ def _length(name: str, column: Sequence[float]) -> int:
 
 
 def _column(name: str, column: Sequence[float]) -> Array:
+    if isinstance(column, np.ma.MaskedArray):
+        raise InputError(f"column {name} is masked; give numbers, and leave out what is not known")
     try:
         array = np.asarray(column)
     except ValueError as error:

@@ -157,6 +157,20 @@ MALFORMED = (
     Data("unknown feature", '{"effrt": 1}', r"effrt.*effort", "in.json", PREDICT + " in.json"),
     Data("not a number", '{"effort": "much"}', r"effort", "in.json", PREDICT + " in.json"),
     Data("NaN feature", '{"effort": NaN}', r"NaN", "in.json", PREDICT + " in.json"),
+    Data(
+        "digits that are none",
+        "effort\n1_0\n",
+        r"in\.csv.*row 2.*'1_0' is not a number",
+        "in.csv",
+        PREDICT + " in.csv",
+    ),
+    Data(
+        "an id for no terminal",
+        '{"id": "\\ud800", "effort": 1}',
+        r"in\.json",
+        "in.json",
+        PREDICT + " in.json",
+    ),
     Data("NaN in CSV", "effort,rest,luck\n1,nan,0\n", r"in\.csv.*row 2.*rest", "in.csv", PREDICT + " in.csv"),
 )
 
@@ -189,6 +203,13 @@ UNKNOWN = (
     ("keys list --keys bundles", 1, "no key file"),
     ("inspect events.csv", 1, "events.csv is not a"),
     ("bench nothing", 2, "nothing"),
+    ("features compute --events events.csv --out events.csv", 1, "is the file that is read"),
+    ("features compute --events events.csv --out /dev/full", 1, "not a regular file|it is not"),
+    ("inspect /dev/zero", 1, "/dev/zero is not a file"),
+    ("train goal-success --out /proc/model", 1, "/proc/model: cannot be written"),
+    ("train goal-success --out model --seed 99999999999999999999", 2, "seed"),
+    (f"serve --root keys/root.json --keys keys/online --bind 127.0.0.1:{'9' * 5000}", 1, "write HOST:PORT"),
+    ("release list --server http://[::1 --token x", 1, "write an address"),
 )
 
 

@@ -93,3 +93,12 @@ def test_every_command_documents_every_option(name: str) -> None:
     command = cli.edge.get_command(context, name)
     assert command is not None
     check(command)
+
+
+def test_closed_streams(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    assert cli.run(["zoo", "list"]) == 1
+    assert capsys.readouterr().err == "edge: standard output is closed; the result is lost\n"
+    monkeypatch.undo()
+    monkeypatch.setattr("sys.stderr", None)
+    assert cli.run(["zoo", "list"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +27,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:Depreca
 
 
 class LockedClient:
-    """moto looks and writes in two steps; a real server does it in one."""
+    """moto looks and writes in two steps, and closes what is being read when it is replaced; a real server
+    does each in one."""
 
     def __init__(self, client: Any) -> None:
         self._client, self._lock = client, threading.Lock()
@@ -34,6 +36,11 @@ class LockedClient:
     def put_object(self, **arguments: Any) -> Any:
         with self._lock:
             return self._client.put_object(**arguments)
+
+    def get_object(self, **arguments: Any) -> Any:
+        with self._lock:
+            answer = self._client.get_object(**arguments)
+            return {**answer, "Body": io.BytesIO(answer["Body"].read())}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)

@@ -45,6 +45,15 @@ def test_kept_and_read(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["signed.json"]
 
 
+@pytest.mark.parametrize("before", [None, Signed.of(1, FIRST, None)])
+def test_a_lost_race_is_forgotten(before: Signed | None, tmp_path: Path) -> None:
+    if before is not None:
+        memory.write(tmp_path, before)
+    memory.write(tmp_path, LAST)
+    memory.restore(tmp_path, before)
+    assert memory.read(tmp_path) == before
+
+
 @pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": "coach-edge/signed/2"}', b"\xff"])
 def test_damaged(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / "signed.json").write_bytes(damage)

@@ -129,6 +129,7 @@ def test_too_long_for_clients_is_refused(repository: Repository, monkeypatch: py
         ([{"release": 5}], "has release 5 in stable already; publish as release 6"),
         ([{"release": 5, "target": "onnx"}], "has release 5 in stable already"),
         ([{"release": 4}], "has release 5 in stable already"),
+        ([{"release": 2**53 - 1}], "leaves too few numbers after it; publish as release 6"),
         ([{"release": 6}, {"release": 6}], "is there twice"),
         ([{"release": 6}, {"release": 7}], "one release of one model version"),
         ([{"release": 6}, {"release": 6, "target": "onnx", "model_version": "9.0.0"}], "one model version"),

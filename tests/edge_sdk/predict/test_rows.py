@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from decimal import Decimal
 
 import numpy as np
@@ -147,3 +148,17 @@ def test_tables() -> None:
 def test_wrong_tables(table: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         MAKER.table(table)  # type: ignore[arg-type]
+
+
+def test_a_dict_that_makes_up_values_is_not_asked_to() -> None:
+    given = defaultdict(float, {"streak_length": 7.0})
+    row, _, filled = MAKER.row(given)
+    assert row.tolist() == [[0.5, 7.0, -1.0]]
+    assert filled == ("completion_rate", "goal_velocity")
+    assert list(given) == ["streak_length"]
+
+
+def test_masked_numbers_are_not_numbers() -> None:
+    masked = np.ma.array([3.0, 4.0], mask=[0, 1])
+    with pytest.raises(InputError, match="streak_length is masked"):
+        MAKER.table({"streak_length": masked})
