@@ -1,6 +1,7 @@
 # Everything a fresh machine with Python 3.11+, pip and make needs is done here.
 PYTHON ?= python3
 VENV := .venv
+SHELL := bash
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
@@ -35,7 +36,7 @@ test-fast: install ## what needs no training and no conversion (under two minute
 
 test-full: install ## the long suites too; writes docs/reports/test-full.txt
 	@mkdir -p docs/reports
-	$(PYTEST) -n 2 --dist loadgroup | tee docs/reports/test-full.txt
+	set -o pipefail; $(PYTEST) -n 2 --dist loadgroup --no-header -q | tee docs/reports/test-full.txt
 
 lint: install ## style, types, import contracts
 	$(BIN)/ruff check .
