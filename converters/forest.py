@@ -94,11 +94,9 @@ class Forest:
     @property
     def threshold32(self) -> F32:
         """Thresholds as float32, rounded DOWN: for a float32 ``x``, ``x <= t`` is then the same question."""
-        with np.errstate(
-            over="ignore"
-        ):  # a threshold beyond float32 becomes infinite, then the largest float32
+        with np.errstate(over="ignore"):  # beyond float32 lies infinity, and below it the largest float32
             near = self.threshold.astype(np.float32)
-        return np.where(near > self.threshold, np.nextafter(near, np.float32(-np.inf)), near)
+            return np.where(near > self.threshold, np.nextafter(near, np.float32(-np.inf)), near)
 
     def leaf_values(self, x: F32) -> F64:
         """Answer of each tree: float32 [n, features] -> float64 [n, trees]."""

@@ -7,7 +7,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A change is judged by what it changes: in CI the same examples every time, new ones on everybody's own machine.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 SHARED_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
 

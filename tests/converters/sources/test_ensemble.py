@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from converters.ensemble import Dense, Ensemble, Forest
@@ -101,6 +101,7 @@ def test_rows_of_another_form_are_refused(rows: np.ndarray) -> None:
         random_ensemble().predict(rows)
 
 
+@example(-3.40282336e38, 0.0)
 @given(st.floats(-1e300, 1e300), st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_rounded_thresholds_ask_the_same_question(threshold: float, near: float) -> None:
     forest = Forest(
