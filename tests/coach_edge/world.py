@@ -8,6 +8,7 @@ from pathlib import Path
 from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.publish import publish_release
 from converters.release.keys import init_keys, load_signers
+from device_tests.simulator.models import sealed_model
 from edge_sdk import EdgeClient
 from edge_sdk.crypto.keyfiles import environment_variable
 from edge_sdk.crypto.options import read_app_key
@@ -16,7 +17,6 @@ from edge_sdk.runtime import engine_named
 from model_server.client import AdminClient
 from model_server.keys import load_keys
 from model_server.serve import RunningServer, start
-from tests.edge_sdk.models import sealed_model
 
 BUNDLE = "bundles/focus-1.0.0-tflite-fp32.bundle"
 NAMES = ("root-1", "root-2", "root-3", "targets-1", "snapshot", "timestamp", "director")

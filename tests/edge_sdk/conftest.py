@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from device_tests.simulator.models import ROW, FakeEngine, fake_model
+from device_tests.simulator.repository import SERVER, Network, Repository
 from edge_sdk.client import EdgeClient
 from edge_sdk.update import UpdateStatus
-from tests.edge_sdk.models import ROW, FakeEngine, fake_model
-from tests.edge_sdk.repository import SERVER, Network, Repository
 
 MODEL = "focus"
 

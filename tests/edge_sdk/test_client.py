@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from device_tests.simulator.models import ROW, fake_model, fake_payload, renamed, sealed_model
 from edge_sdk import (
     Conditions,
     EdgeClient,
@@ -22,7 +23,6 @@ from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import RetryLater, StoreError
 from edge_sdk.predict import Reason
 from tests.edge_sdk.conftest import MODEL, Device
-from tests.edge_sdk.models import ROW, fake_model, fake_payload, renamed, sealed_model
 
 
 def test_first_install_then_offline(device: Device) -> None:

@@ -11,6 +11,8 @@ import click
 import pytest
 
 from coach_edge.bench.tflite_writer import dense_tflite
+from device_tests.simulator.models import FEATURES, ROW, sealed_model
+from device_tests.simulator.repository import SERVER, Network, Repository
 from edge_sdk import commands
 from edge_sdk.crypto.options import APP_KEY_VARIABLE
 from edge_sdk.crypto.sealing import AppKey
@@ -18,8 +20,6 @@ from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater, Ver
 from edge_sdk.reading_rows import Row, read_rows
 from edge_sdk.runtime.engines import engine_named
 from edge_sdk.update import fetching
-from tests.edge_sdk.models import FEATURES, ROW, sealed_model
-from tests.edge_sdk.repository import SERVER, Network, Repository
 
 KEY = AppKey(bytes(range(32)))
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_tests.simulator.models import fake_model
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import FormatError
 from edge_sdk.store.state import TRUST_FILES, Slot, State
 from edge_sdk.trust.marks import ROLES, Marks, RoleMark
-from tests.edge_sdk.models import fake_model
 
 INSTALL_ID = "00000000-0000-4000-8000-000000000000"
 ONE, TWO = (fake_model(weight, release) for weight, release in ((0.1, 1), (0.2, 2)))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata
 
+from device_tests.simulator.models import fake_model
+from device_tests.simulator.repository import Repository
 from edge_sdk.errors import EdgeError, FormatError, VerificationError
 from edge_sdk.trust import ClockError, Marks, NotTogether, Trusted, accept
 from edge_sdk.trust.accepting import TUF_ROLES
-from tests.edge_sdk.models import fake_model
-from tests.edge_sdk.repository import Repository
 
 MODEL = fake_model(0.1, 1)
 Signed = dict[str, dict[str, Any]]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_tests.simulator.models import fake_model
 from edge_sdk.contract.directives import Directive
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import UpdateRequired
 from edge_sdk.trust import Reason, Resolution, resolve
-from tests.edge_sdk.models import fake_model
 
 INSTALL_ID = "6f0f3b0a-93a0-4d0f-8a53-3b0a93a04d0f"
 _PLAIN = fake_model(0.1, 1)

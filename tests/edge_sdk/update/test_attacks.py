@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from device_tests.simulator.models import fake_model, renamed
+from device_tests.simulator.repository import Repository, key_id
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import EdgeError, FormatError, InputError, RetryLater, UpdateRequired, VerificationError
 from edge_sdk.trust import ClockError
 from edge_sdk.update import UpdateStatus
 from tests.edge_sdk.conftest import MODEL, Device
-from tests.edge_sdk.models import fake_model, renamed
-from tests.edge_sdk.repository import Repository, key_id
 
 NEW = fake_model(0.2, 2)
 BUNDLE = f"/v1/bundles/{NEW.sha256}"

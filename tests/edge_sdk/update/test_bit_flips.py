@@ -11,6 +11,8 @@ from contextlib import suppress
 import pytest
 from tuf.api.metadata import Metadata
 
+from device_tests.simulator.models import FakeEngine, fake_model, fake_payload
+from device_tests.simulator.repository import Repository, key_id
 from edge_sdk.client import EdgeClient
 from edge_sdk.contract.directives import PAYLOAD_TYPE, Directives
 from edge_sdk.contract.manifest import PAYLOAD_TYPE as MANIFEST_TYPE
@@ -22,8 +24,6 @@ from edge_sdk.errors import VerificationError
 from edge_sdk.loading import load, open_bundle
 from edge_sdk.update import UpdateStatus
 from tests.edge_sdk.conftest import MODEL, Device
-from tests.edge_sdk.models import FakeEngine, fake_model, fake_payload
-from tests.edge_sdk.repository import Repository, key_id
 
 SEED = 20_261_121
 KEY = AppKey(bytes(range(32)))

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 
+from device_tests.simulator.models import fake_model
 from edge_sdk import RefreshStatus, RetryLater, UpdateStatus, VerificationError
 from edge_sdk.update import connections
 from edge_sdk.update.fetching import USER_AGENT, HttpFetcher, HttpLimits
 from tests.edge_sdk.conftest import MODEL, Device
-from tests.edge_sdk.models import fake_model
 
 pytestmark = pytest.mark.loopback
 

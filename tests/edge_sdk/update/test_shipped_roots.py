@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from device_tests.simulator.models import ROW, fake_model
+from device_tests.simulator.repository import Repository
 from edge_sdk import InputError, RefreshStatus, UpdatePolicy, UpdateStatus
 from edge_sdk.predict import Reason
 from tests.edge_sdk.conftest import MODEL, Device
-from tests.edge_sdk.models import ROW, fake_model
-from tests.edge_sdk.repository import Repository
 
 
 def rotated(repository: Repository, times: int) -> list[bytes]:

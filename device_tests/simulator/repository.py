@@ -14,14 +14,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.api.metadata import (
     Metadata,
     MetaFile,
     Role,
     Root,
-    Signed,
     Snapshot,
     TargetFile,
     Targets,
@@ -130,7 +129,9 @@ class Repository:
 
     def sign_root(self) -> bytes:
         """The root of the present version, which is served too."""
-        public = {key_id(k): SSlibKey.from_crypto(k.public_key()) for ks in self.keys.values() for k in ks}
+        public: dict[str, Key] = {
+            key_id(k): SSlibKey.from_crypto(k.public_key()) for ks in self.keys.values() for k in ks
+        }
         thresholds = {role: 2 if role == "root" else 1 for role in ROLES}
         roles = {role: Role([key_id(k) for k in self.keys[role]], thresholds[role]) for role in ROLES}
         data = self._sign(
@@ -182,8 +183,8 @@ class Repository:
             "unrecognized_fields": fields,
         }
 
-    def _sign(self, role: str, signed: Signed) -> bytes:
-        metadata = Metadata(signed)
+    def _sign(self, role: str, signed: Root | Targets | Snapshot | Timestamp) -> bytes:
+        metadata: Metadata[Any] = Metadata(signed)
         for key in self.signers[role]:
             metadata.sign(CryptoSigner(key), append=True)
         return bytes(metadata.to_bytes())
