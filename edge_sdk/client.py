@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,9 +22,11 @@ from edge_sdk.errors import (
     FormatError,
     InputError,
     NotAvailable,
+    RetryLater,
+    StoreError,
     VerificationError,
 )
-from edge_sdk.store import Cache, Clock, Slot, system_clock
+from edge_sdk.store import Cache, Clock, Disk, Slot, System
 from edge_sdk.trust.resolving import PREFERENCE
 from edge_sdk.update.capabilities import capabilities_of
 from edge_sdk.update.policy import (
@@ -116,7 +118,8 @@ class EdgeClient:
         engine: str | Engine = "litert",
         max_sessions: int = 3,
         *,
-        clock: Clock = system_clock,
+        clock: Clock | None = None,
+        system: System | None = None,
         fetcher: FetcherInterface | None = None,
         capabilities: frozenset[str] | None = None,
         recipes: tuple[str, ...] = PREFERENCE,
@@ -137,7 +140,8 @@ class EdgeClient:
             credential: the app key, for bundles that are sealed with one.
             engine: ``litert``, ``onnxruntime``, or an engine of your own (then say its capabilities).
             max_sessions: how many threads may compute in one model at once, 1 to 3.
-            clock: the wall clock; decides what has expired.
+            clock: the wall clock, which decides what has expired; that of ``system`` by default.
+            system: the disk and the clocks; the operating system by default.
             fetcher: how to reach the server; HTTP by default.
             capabilities: what the device can run; by default what the engine can.
             recipes: which to take where a release has several that fit, best first; then the smallest.
@@ -152,8 +156,9 @@ class EdgeClient:
         engine_name = engine if isinstance(engine, str) else engine.name
         can = capabilities_of(engine_name) if capabilities is None else frozenset(capabilities)
         base = None if server is None else _base_url(server)
+        disk = Disk(system)
         return cls(
-            Cache.open(Path(cache_dir), root, random),
+            Cache.open(Path(cache_dir), root, random, disk),
             server=base,
             root=root,
             channel=channel,
@@ -162,7 +167,7 @@ class EdgeClient:
             max_sessions=max_sessions,
             capabilities=can,
             preference=tuple(recipes),
-            clock=clock,
+            clock=clock or disk.system.now,
             fetcher=fetcher,
         )
 
@@ -301,7 +306,7 @@ class EdgeClient:
         self._check_open()
         self._need_server()
         # Threads of this client wait for each other as long as it takes, other processes for a moment only.
-        with self._updating, self._cache.locked():
+        with self._updating, self._cache.updating():
             yield
 
     def _network(self) -> FetcherInterface:
@@ -375,8 +380,16 @@ class EdgeClient:
             "signed_time": identifiers.format_time(marks.signed_time) if marks.signed_time else None,
             "metadata": {role: mark.version for role, mark in marks.roles.items()},
             "models": {
-                name: {"active": _described(slot.active), "previous": _described(slot.previous)}
+                name: {
+                    "active": None if slot.withdrawn else _described(slot.active),
+                    "previous": _described(slot.previous),
+                    **({"withdrawn": slot.withdrawn} if slot.withdrawn else {}),
+                }
                 for name, slot in sorted(state.models.items())
+            },
+            "failures": {
+                digest: {"times": failure.times, "reason": failure.reason, "quarantined": failure.final}
+                for digest, failure in state.failures.items()
             },
             "background": {
                 name: {"status": done.status.value, "detail": done.detail}
@@ -414,9 +427,15 @@ class EdgeClient:
     def _load(self, slot: Slot) -> _Held:
         from edge_sdk.predict.prediction import Reason
 
+        if slot.withdrawn:
+            raise NotAvailable(
+                f"{slot.active.path} must not be used ({slot.withdrawn}), and nothing stands in; update"
+            )
         stamp = self._cache.stamp(slot.active.sha256)
         try:
-            return _Held(slot.active, self._load_one(slot.active, Reason.FRESH))
+            if slot.confirmed:
+                return _Held(slot.active, self._load_one(slot.active, Reason.FRESH))
+            return self._load_for_the_first_time(slot)
         except VerificationError:
             if slot.previous is None:
                 raise
@@ -425,6 +444,23 @@ class EdgeClient:
             except EdgeError:
                 pass  # then what is wrong with the active one is the news
             raise
+
+    def _load_for_the_first_time(self, slot: Slot) -> _Held:
+        """Load what never answered in a process of an app; one that ends such processes is tried twice only."""
+        from edge_sdk.predict.prediction import Reason
+        from edge_sdk.store.trying import trying
+
+        artifact, name = slot.active, slot.active.entry.model
+        failure = self._cache.state().failures.get(artifact.sha256)
+        if failure is not None and failure.final:
+            with suppress(StoreError, RetryLater):
+                self._cache.change(lambda state: state.reverted(name, failure.reason))
+            raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
+        with trying(self._cache, artifact):
+            loaded = self._load_one(artifact, Reason.FRESH)
+        with suppress(StoreError, RetryLater):  # a full disk is no reason not to predict
+            self._cache.change(lambda state: state.confirmed(artifact))
+        return _Held(artifact, loaded)
 
     def _load_one(self, artifact: Artifact, reason: Any) -> LoadedModel:
         from edge_sdk.loading import load, open_bundle

@@ -1,8 +1,9 @@
-"""A cache folder: ``state.json``, the one pointer, and ``blobs/<sha256>``, what it points to.
+"""A cache folder: ``states/``, whose highest generation is the one pointer, and ``blobs/``, what it points to.
 
 Everything that is received lies under its own digest: served bundles, metadata and the pinned root alike. A
-blob is complete before the pointer names it, and removed only after the pointer no longer does, so a crash at
-any moment leaves the old state or the new one. Metadata that did not change is not written again.
+blob is complete before a state names it, and removed only after none does, so a crash at any moment leaves
+the old state or the new one. Metadata that did not change is not written again. None of this rests on the lock,
+which only keeps two processes from downloading the same.
 
 The folder belongs to the app. Digests, here and in the state, are against damage and not against an attacker with
 the app's own rights: who can write to this folder can replace what runs, the root that is trusted included, just
@@ -11,10 +12,8 @@ as who can write to the app's code can. Keep it where only the app can write; a 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -22,8 +21,12 @@ from uuid import UUID
 from edge_sdk.contract import document
 from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, InputError, NotAvailable, StoreError
-from edge_sdk.store import disk, lock
+from edge_sdk.store import lock
+from edge_sdk.store.blobs import Blobs
+from edge_sdk.store.disk import Disk, Stamp
+from edge_sdk.store.partial import Partial
 from edge_sdk.store.state import State
+from edge_sdk.store.states import States
 
 MAX_ROOT_BYTES: Final = 512_000
 
@@ -31,17 +34,19 @@ MAX_ROOT_BYTES: Final = 512_000
 class Cache:
     """A cache that exists.
 
-    Reading takes no lock. Whoever writes holds :meth:`locked` from reading the state to committing the next.
+    Reading takes no lock. Whoever writes does so inside of :meth:`updating`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk | None = None) -> None:
         self.folder = folder
-        self._blobs = folder / "blobs"
-        self._pointer = folder / "state.json"
-        self._known: tuple[disk.Stamp, State] | None = None
+        self.disk = disk or Disk()
+        self.blobs = Blobs(folder, self.disk)
+        self._states = States(folder / "states", self.disk)
 
     @classmethod
-    def open(cls, folder: Path, root: bytes | None, random: Callable[[int], bytes]) -> Cache:
+    def open(
+        cls, folder: Path, root: bytes | None, random: Callable[[int], bytes], disk: Disk | None = None
+    ) -> Cache:
         """Open a cache, or make one that trusts ``root``.
 
         Args:
@@ -49,14 +54,20 @@ class Cache:
             root: root metadata that the app ships; it is pinned when the cache is made, and not looked at when
                 there is one: what is installed serves whatever an app ships.
             random: source of the install id.
+            disk: how to reach the folder.
 
         Raises:
             NotAvailable: there is no cache, and without a root none can be made.
             InputError: there is no cache, and this is not a root.
             StoreError: the state is damaged, or the disk refuses.
         """
-        cache = cls(folder)
-        if disk.stamp(cache._pointer) is None:
+        cache = cls(folder, disk)
+        old = cache.disk.read(folder / "state.json")
+        if old is not None:
+            if not cache._states.exists():
+                cache._begin(_first_format(old, folder))
+            cache.disk.remove(folder / "state.json")
+        elif not cache._states.exists():
             if root is None:
                 raise NotAvailable(
                     f"{folder} holds no models yet; fetch one first with a server and its root"
@@ -67,87 +78,88 @@ class Cache:
         return cache
 
     def _make(self, root: bytes, random: Callable[[int], bytes]) -> None:
-        disk.make_folder(self.folder)
-        disk.make_folder(self._blobs)
-        with self.locked():
-            if disk.stamp(self._pointer) is None:  # else another process was quicker
-                state = State(str(UUID(bytes=random(16), version=4)), self.put(root))
-                disk.write(self._pointer, state.to_bytes())
+        self.disk.make_folder(self.folder)
+        self.blobs.make()
+        with self.blobs.holding():
+            self._begin(State(str(UUID(bytes=random(16), version=4)), self.blobs.put(root)))
+
+    def _begin(self, state: State) -> None:
+        self.blobs.make()
+        self.disk.make_folder(self.folder / "states")
+        if not self._states.exists():
+            self._states.add(state)  # or another process was quicker, which is as good
 
     def state(self) -> State:
-        """The present state; read again only when the file was replaced.
+        """The present state; read again only when there is a newer one.
 
         Raises:
             StoreError: it is damaged or gone.
         """
-        stamp = disk.stamp(self._pointer)
-        known = self._known
-        if known is not None and known[0] == stamp:
-            return known[1]
-        data = disk.read(self._pointer)
-        if data is None or stamp is None:
-            raise StoreError(f"{self._pointer} is gone; fetch again")
-        try:
-            state = State.from_bytes(data)
-        except FormatError as error:
-            raise StoreError(
-                f"{self._pointer} is damaged ({error}); delete the folder {self.folder} and fetch again, "
-                "nothing else is lost"
-            ) from error
-        self._known = stamp, state
-        return state
+        return self._states.newest()
 
-    def commit(self, state: State) -> State:
-        """Make ``state`` the present one, of the next generation, and remove what nothing points to any more."""
-        state = replace(state, generation=self.state().generation + 1)
-        disk.write(self._pointer, state.to_bytes())
-        needed = state.blobs
-        for name in disk.names(self._blobs):
-            if name not in needed:
-                disk.remove(self._blobs / name)
-        return state
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Keep other updates of this cache out, of any process."""
-        return lock.locked(self.folder / "lock", wait_s=lock.WAIT_S)
+    def change(self, step: Callable[[State], State]) -> State:
+        """Make ``step`` of the present state the present one; see :meth:`States.change`."""
+        return self._states.change(step)
 
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A private folder for the length of the block; those that crashes left behind are removed."""
-        for name in disk.names(self.folder):
-            if name.startswith(disk.TEMPORARY):
-                disk.remove(self.folder / name)
-        with disk.scratch(self.folder) as folder:
-            yield folder
+    def updating(self) -> Iterator[None]:
+        """For the length of the block, blobs stay and other processes are asked to wait; then tidy up.
+
+        Raises:
+            RetryLater: another update is running.
+        """
+        with lock.locked(self.folder / "lock", wait_s=lock.WAIT_S):
+            self.blobs.make()
+            with self.blobs.holding():
+                yield
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what no state names and what writers that are gone left behind."""
+        self._states.tidy()
+        self.blobs.collect(lambda: self.state().blobs, frozenset(self.state().wanted.values()))
+        for folder in (self.folder, self.folder / "states"):
+            for path, _label in self.disk.abandoned(folder):
+                self.disk.remove(path)
+
+    def scratch(self) -> AbstractContextManager[Path]:
+        """A private folder for the length of the block."""
+        return self.disk.scratch(self.folder)
 
     def blob(self, sha256: str) -> bytes | None:
         """The bytes under this digest as they lie there, not verified; None where there are none."""
-        return disk.read(self._blobs / sha256)
+        return self.blobs.read(sha256)
 
     def verified(self, sha256: str) -> bytes | None:
         """The bytes with this digest; None where there are none or they are damaged."""
-        data = self.blob(sha256)
-        return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
+        return self.blobs.verified(sha256)
 
-    def stamp(self, sha256: str) -> disk.Stamp | None:
+    def stamp(self, sha256: str) -> Stamp | None:
         """What changes when the blob is replaced; None where there is none."""
-        return disk.stamp(self._blobs / sha256)
+        return self.blobs.stamp(sha256)
 
     def put(self, data: bytes) -> str:
-        """Keep bytes under their digest, which is returned."""
-        sha256 = hashlib.sha256(data).hexdigest()
-        if self.verified(sha256) is None:
-            disk.write(self._blobs / sha256, data)
-        return sha256
+        """Keep bytes under their digest, which is returned; inside of :meth:`updating`."""
+        return self.blobs.put(data)
 
-    def receiving(self, sha256: str) -> AbstractContextManager[disk.Writer]:
-        """Write a blob piece by piece; it appears when the block ends well."""
-        return disk.replacing(self._blobs / sha256)
+    def partial(self, sha256: str) -> AbstractContextManager[Partial]:
+        """Go on with receiving a blob where an earlier attempt ended; inside of :meth:`updating`."""
+        return self.blobs.receiving(sha256)
 
     def size(self) -> int:
-        """Bytes in all blobs."""
-        stamps = (disk.stamp(self._blobs / name) for name in disk.names(self._blobs))
-        return sum(stamp[1] for stamp in stamps if stamp is not None)
+        """Bytes in all blobs, unfinished ones included."""
+        return self.blobs.size()
+
+
+def _first_format(data: bytes, folder: Path) -> State:
+    """The state of the first format: one file, replaced at each change."""
+    try:
+        return State.from_bytes(data)
+    except FormatError as error:
+        raise StoreError(
+            f"{folder / 'state.json'} is damaged ({error}); delete the folder {folder} and fetch again, "
+            "nothing else is lost"
+        ) from error
 
 
 def _check_root(root: bytes) -> None:

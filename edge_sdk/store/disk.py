@@ -1,23 +1,24 @@
-"""Every disk call of the store, and the only place where the operating system's errors become ours.
+"""What the store does with files, composed of the calls of a :class:`System`; its errors become ours here.
 
 A file appears complete or not at all: it is written under a private name in its own folder, brought to the
-disk, renamed, and then the folder is brought to the disk, without which a power cut may undo the renaming.
+disk, renamed, and then the folder is brought to the disk. Private names carry their owner, so that what a
+process left behind when it died can be told from what another is writing now.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from edge_sdk.errors import StoreError
+from edge_sdk.store.system import System
 
-TEMPORARY: Final = ".part-"
-"""Names that begin so belong to writes in progress; whoever holds the lock may remove those left behind."""
+_PRIVATE: Final = re.compile(r"\.part-([0-9a-z_]+)\.[0-9a-f]+(?:\.(.+))?")
+_PIECE: Final = 1 << 20
 
 Stamp = tuple[int, int, int]
 """Changes whenever a file is replaced: inode, length and time of modification in nanoseconds."""
@@ -33,123 +34,182 @@ def stored(what: str, path: Path) -> Iterator[None]:
         raise StoreError(f"cannot {what} {path}: {reason}; check free space and permissions") from error
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and what leads to it, readable by its owner only."""
-    with stored("make the folder", path):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sync_folder(path.parent)
+class Disk:
+    """Files, written so that a crash leaves the old or the new.
 
+    Args:
+        system: every call goes through it.
 
-class Writer:
-    """What is written so far of a file that does not exist yet."""
-
-    def __init__(self, file: BinaryIO, path: Path) -> None:
-        self._file = file
-        self._path = path
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append ``data``, all of it."""
-        with stored("write", self._path):
-            self._file.write(data)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Writer]:
-    """Write ``path`` anew: what it held stays until the block ends well, and for good if it does not.
-
-    Raises:
-        StoreError: the disk refuses (full, no permission, failing).
+    Every method raises StoreError where the disk refuses (full, no permission, failing).
     """
-    with stored("write", path):
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
-    try:
-        # Closed by hand: closing flushes, and a full disk must not speak up outside of ``stored``.
-        file = os.fdopen(handle, "wb")
-        try:
-            yield Writer(file, path)
-            with stored("write", path):
-                file.flush()
-                os.fsync(file.fileno())
-        finally:
-            with stored("write", path):
-                file.close()
+
+    def __init__(self, system: System | None = None) -> None:
+        self.system = system or System()
+
+    # -- whole files -----------------------------------------------------------------------------------
+
+    def write(self, path: Path, data: bytes | memoryview) -> None:
+        """Replace the content of ``path``, atomically and durably."""
+        with stored("write", path), self.private(path.parent) as temporary:
+            self._fill(temporary, data)
+            self.system.replace(temporary, path)
+            self.system.sync_folder(path.parent)
+
+    def write_new(self, path: Path, data: bytes | memoryview) -> bool:
+        """Write ``path`` if there is no such file; of several who try at once, one succeeds.
+
+        Returns:
+            Whether it was this one.
+        """
+        with stored("write", path), self.private(path.parent) as temporary:
+            self._fill(temporary, data)
+            try:
+                self.system.link(temporary, path)
+            except FileExistsError:
+                return False
+            self.system.sync_folder(path.parent)
+            return True
+
+    def read(self, path: Path) -> bytes | None:
+        """The content of a file, or None where there is none."""
+        with stored("read", path):
+            try:
+                handle = self.system.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                return None
+            try:
+                # One call for one piece, as a rule: most files are read whole at once.
+                size = self.system.length(handle)
+                data = self.system.read(handle, size + 1, 0)
+                while len(data) <= size and (more := self.system.read(handle, _PIECE, len(data))):
+                    data += more
+                return data
+            finally:
+                self.system.close(handle)
+
+    def write_scratch(self, path: Path, data: bytes) -> None:
+        """Write a file of a scratch folder: nobody reads it after a crash, so nothing is brought to the disk."""
         with stored("write", path):
-            os.replace(name, path)
-            _sync_folder(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
+            handle = self.system.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                self.put(handle, data, 0)
+            finally:
+                self.system.close(handle)
 
+    # -- names -----------------------------------------------------------------------------------------
 
-def write(path: Path, data: bytes) -> None:
-    """Replace the content of ``path``, atomically and durably."""
-    with replacing(path) as file:
-        file.write(data)
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and what leads to it, readable by its owner only."""
+        with stored("make the folder", path):
+            missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+            for folder in reversed(missing):
+                self.system.mkdir(folder)
+                self.system.sync_folder(folder.parent)
 
+    def stamp(self, path: Path) -> Stamp | None:
+        """What changes when the file is replaced, or None where there is none."""
+        with stored("look at", path):
+            try:
+                found = self.system.stat(path)
+            except FileNotFoundError:
+                return None
+            return found.st_ino, found.st_size, found.st_mtime_ns
 
-def write_scratch(path: Path, data: bytes) -> None:
-    """Write a file of a scratch folder: nobody reads it after a crash, so nothing is brought to the disk."""
-    with stored("write", path):
-        path.write_bytes(data)
+    def names(self, folder: Path) -> list[str]:
+        """The names in a folder, sorted; none where there is no folder."""
+        with stored("list", folder):
+            try:
+                return sorted(self.system.names(folder))
+            except FileNotFoundError:
+                return []
 
+    def move(self, source: Path, target: Path) -> bool:
+        """Give a file another name, in one step; False where there is no such file (any more)."""
+        with stored("rename", source):
+            try:
+                self.system.replace(source, target)
+            except FileNotFoundError:
+                return False
+            return True
 
-def read(path: Path) -> bytes | None:
-    """The content of a file, or None where there is none."""
-    with stored("read", path):
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-
-
-def stamp(path: Path) -> Stamp | None:
-    """What changes when the file is replaced, or None where there is none."""
-    with stored("look at", path):
-        try:
-            found = os.stat(path)
-        except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def names(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none where there is no folder."""
-    with stored("list", folder):
-        try:
-            return sorted(os.listdir(folder))
-        except FileNotFoundError:
-            return []
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder with all in it; fine if it is gone already."""
-    with stored("remove", path):
-        try:
+    def remove(self, path: Path) -> None:
+        """Remove a file or a folder with all in it; fine if it is gone already."""
+        with stored("remove", path), suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                self.system.rmtree(path)
             else:
-                path.unlink()
-        except FileNotFoundError:
-            pass
+                self.system.unlink(path)
+
+    def sync_folder(self, path: Path) -> None:
+        """Bring the names in a folder to the disk."""
+        with stored("write", path):
+            self.system.sync_folder(path)
+
+    def free_bytes(self, folder: Path) -> int:
+        """How much may still be written there."""
+        with stored("look at", folder):
+            return self.system.free_bytes(folder)
+
+    # -- private files ---------------------------------------------------------------------------------
+
+    def private_path(self, folder: Path, label: str = "") -> Path:
+        """A name in ``folder`` that nobody else uses and that tells whose it is.
+
+        Args:
+            folder: where.
+            label: what it may become; :meth:`abandoned` gives it back.
+        """
+        name = f".part-{self.system.owner()}.{os.urandom(8).hex()}"
+        return folder / (f"{name}.{label}" if label else name)
+
+    @contextmanager
+    def private(self, folder: Path) -> Iterator[Path]:
+        """A private name that is free again when the block ends, however it ends."""
+        path = self.private_path(folder)
+        try:
+            yield path
+        finally:
+            # A name that cannot be removed now is removed at the next start; what is being raised says more.
+            with suppress(OSError):
+                self.system.unlink(path)
+
+    @contextmanager
+    def scratch(self, folder: Path) -> Iterator[Path]:
+        """A private folder inside ``folder``, gone when the block ends."""
+        made = self.private_path(folder)
+        with stored("make a folder in", folder):
+            self.system.mkdir(made)
+        try:
+            yield made
+        finally:
+            self.remove(made)
+
+    def abandoned(self, folder: Path) -> list[tuple[Path, str]]:
+        """Private files and folders whose owner is gone, each with its label."""
+        found = []
+        for name in self.names(folder):
+            match = _PRIVATE.fullmatch(name)
+            if match and not self.system.is_alive(match[1]):
+                found.append((folder / name, match[2] or ""))
+        return found
+
+    # -- inside ``stored`` -----------------------------------------------------------------------------
+
+    def put(self, handle: int, data: bytes | memoryview, offset: int) -> None:
+        """All of ``data`` at ``offset``: the system may take it in pieces."""
+        view, done = memoryview(data), 0
+        while done < len(view):
+            done += self.system.write(handle, view[done:], offset + done)
+
+    def _fill(self, path: Path, data: bytes | memoryview) -> None:
+        handle = self.system.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            self.put(handle, data, 0)
+            self.system.fsync(handle)
+        finally:
+            self.system.close(handle)
 
 
-@contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
-    """A private folder inside ``folder``, gone when the block ends."""
-    with stored("make a folder in", folder):
-        made = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder))
-    try:
-        yield made
-    finally:
-        remove(made)
-
-
-def _sync_folder(path: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows: a folder cannot be opened, and its renaming is journalled
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def is_private(name: str) -> bool:
+    """Whether a name belongs to a write in progress."""
+    return _PRIVATE.fullmatch(name) is not None

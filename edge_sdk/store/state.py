@@ -16,26 +16,56 @@ from edge_sdk.contract import document, identifiers
 from edge_sdk.contract.document import Fields
 from edge_sdk.contract.entry import Entry
 from edge_sdk.contract.manifest import Artifact
-from edge_sdk.errors import FormatError
+from edge_sdk.errors import FormatError, UpdateRequired
 from edge_sdk.trust.marks import Marks
 from feature_spec.canonical import canonical_json
 
-FORMAT: Final = "coach-edge/cache/1"
+FORMAT: Final = "coach-edge/cache/2"
+FIRST_FORMAT: Final = "coach-edge/cache/1"
+"""Without failures, downloads and starts; read as a state that has none."""
+MAX_FAILURES: Final = 2
+"""A bundle that failed so often is never tried again on this device."""
+ENDED: Final = "it ended the process that loaded it"
+MAX_REMEMBERED: Final = 64
+"""Bundles whose failures are remembered; the oldest is forgotten first."""
 MAX_BYTES: Final = 4_000_000
 TRUST_FILES: Final = ("root.json", "timestamp.json", "snapshot.json", "targets.json", "directives.json")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Of one model: what predicts now, and what did before."""
+    """Of one model: what predicts now, and what did before.
+
+    Attributes:
+        active: what predicts.
+        previous: what did before; it stands in where the active one fails.
+        confirmed: it was loaded in an app's process and answered.
+        withdrawn: why the active one must not be used any more, where nothing stands in; empty otherwise.
+    """
 
     active: Artifact
     previous: Artifact | None = None
+    confirmed: bool = False
+    withdrawn: str = ""
 
     def activate(self, artifact: Artifact) -> Slot:
         """The slot once ``artifact`` predicts; only other bytes push what was active back."""
-        kept = self.previous if artifact.sha256 == self.active.sha256 else self.active
-        return Slot(artifact, kept)
+        if artifact.sha256 == self.active.sha256:
+            return replace(self, active=artifact, withdrawn="")
+        return Slot(artifact, None if self.withdrawn else self.active)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How often bytes failed on this device, and how the last time."""
+
+    times: int
+    reason: str
+
+    @property
+    def final(self) -> bool:
+        """Whether they are never tried again."""
+        return self.times >= MAX_FAILURES
 
 
 @dataclass(frozen=True)
@@ -49,6 +79,9 @@ class State:
         trust: digests of the metadata as received, by file name; empty before the first refresh.
         marks: below which nothing is accepted any more.
         models: by model name.
+        failures: of bundles that did not work here, by digest of the served bytes.
+        wanted: digests of bundles whose download was begun, by model name.
+        commits: the latest changes, oldest first; each has a random name.
     """
 
     install_id: str
@@ -57,6 +90,9 @@ class State:
     trust: Mapping[str, str] = field(default_factory=dict)
     marks: Marks = field(default_factory=Marks)
     models: Mapping[str, Slot] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    commits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         identifiers.install_id(self.install_id)
@@ -70,8 +106,10 @@ class State:
         for name, slot in self.models.items():
             if slot.active.entry.model != name:
                 raise FormatError(f"state: the model under {name!r} is {slot.active.entry.model!r}")
-        object.__setattr__(self, "trust", MappingProxyType(dict(self.trust)))
-        object.__setattr__(self, "models", MappingProxyType(dict(self.models)))
+        for digest in (*self.failures, *self.wanted.values()):
+            identifiers.sha256_hex(digest, "state: bundle")
+        for name in ("trust", "models", "failures", "wanted"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property
     def blobs(self) -> frozenset[str]:
@@ -81,14 +119,65 @@ class State:
         return frozenset({self.pinned_root, *self.trust.values(), *(a.sha256 for a in artifacts)})
 
     def installed(self, artifact: Artifact) -> State:
-        """The state once ``artifact`` is active, its release marked."""
+        """The state once ``artifact``, which answered here, is active, its release marked."""
         entry = artifact.entry
         slot = self.models.get(entry.model)
-        return replace(
+        installed = replace(
             self,
             models={**self.models, entry.model: slot.activate(artifact) if slot else Slot(artifact)},
             marks=self.marks.with_release(entry.model, entry.channel, entry.release),
+            wanted={name: digest for name, digest in self.wanted.items() if name != entry.model},
         )
+        return installed.confirmed(artifact)
+
+    def wanting(self, artifact: Artifact) -> State:
+        """The state while ``artifact`` is being downloaded."""
+        return replace(self, wanted={**self.wanted, artifact.entry.model: artifact.sha256})
+
+    def trying(self, artifact: Artifact) -> State:
+        """The state while ``artifact`` is loaded for the first time: should that end the process, it counts."""
+        known = self.failures.get(artifact.sha256)
+        failure = Failure((known.times if known else 0) + 1, ENDED)
+        others = [(digest, f) for digest, f in self.failures.items() if digest != artifact.sha256]
+        return replace(self, failures=dict([*others[-(MAX_REMEMBERED - 1) :], (artifact.sha256, failure)]))
+
+    def failed(self, artifact: Artifact, reason: str) -> State:
+        """The state once :meth:`trying` ended in an error that could be told."""
+        known = self.failures.get(artifact.sha256)
+        failure = Failure(known.times if known else 1, reason)
+        return replace(self, failures={**self.failures, artifact.sha256: failure})
+
+    def confirmed(self, artifact: Artifact) -> State:
+        """The state once ``artifact`` was loaded in an app's process and answered, if it still is the active one."""
+        model = artifact.entry.model
+        slot = self.models.get(model)
+        if slot is None or slot.active.sha256 != artifact.sha256:
+            return self
+        failures = {digest: f for digest, f in self.failures.items() if digest != artifact.sha256}
+        return replace(self._with(model, replace(slot, confirmed=True)), failures=failures)
+
+    def reverted(self, model: str, reason: str) -> State:
+        """The state once the active bundle of ``model`` must not be used: the previous one does, or none."""
+        slot = self.models[model]
+        if slot.previous is None or self.is_bad(slot.previous):
+            return self.withdrawn(model, reason)
+        return self._with(model, Slot(slot.previous, None, confirmed=True))
+
+    def withdrawn(self, model: str, reason: str) -> State:
+        """The state once nothing predicts for ``model``."""
+        return self._with(model, replace(self.models[model], withdrawn=reason))
+
+    def restored(self, model: str) -> State:
+        """The state once what was withdrawn may be used again."""
+        return self._with(model, replace(self.models[model], withdrawn=""))
+
+    def is_bad(self, artifact: Artifact) -> bool:
+        """Whether ``artifact`` failed here so often that it is not tried again."""
+        failure = self.failures.get(artifact.sha256)
+        return failure is not None and failure.final
+
+    def _with(self, model: str, slot: Slot) -> State:
+        return replace(self, models={**self.models, model: slot})
 
     def to_bytes(self) -> bytes:
         """The file: the state, and its digest so that damage shows."""
@@ -99,9 +188,20 @@ class State:
             "trust": dict(self.trust),
             "high_water": self.marks.to_json(),
             "models": {
-                name: {"active": _artifact_json(s.active), "previous": _artifact_json(s.previous)}
+                name: {
+                    "active": _artifact_json(s.active),
+                    "previous": _artifact_json(s.previous),
+                    "confirmed": s.confirmed,
+                    "withdrawn": s.withdrawn,
+                }
                 for name, s in self.models.items()
             },
+            # A list, since the order says which is the oldest.
+            "failures": [
+                {"sha256": d, "times": f.times, "reason": f.reason} for d, f in self.failures.items()
+            ],
+            "wanted": dict(self.wanted),
+            "commits": list(self.commits),
         }
         return canonical_json({"format": FORMAT, "sha256": _digest(body), "body": body})
 
@@ -111,9 +211,14 @@ class State:
 
         Raises:
             FormatError: malformed or damaged.
+            UpdateRequired: written by a newer SDK.
         """
         top = Fields(document.parse(data, "state", max_bytes=MAX_BYTES), "state")
-        top.format(FORMAT)
+        if top.text("format") not in (FIRST_FORMAT, FORMAT):
+            raise UpdateRequired(
+                f"the cache has the format {top.text('format')!r}, and this SDK knows {FORMAT!r}; update the app"
+            )
+        first = top.text("format") == FIRST_FORMAT
         body = top.mapping("body")
         if _digest(body) != top.text("sha256"):
             raise FormatError("state: its content does not have its digest")
@@ -123,7 +228,13 @@ class State:
             slot = Fields(Fields(f.mapping("models"), "state: models").mapping(name), f"state: {name}")
             active = _artifact(slot.mapping("active"))
             previous = slot.checked("previous", lambda value: None if value is None else _artifact(value))
-            models[name] = Slot(active, previous)
+            models[name] = (
+                Slot(active, previous, confirmed=True)
+                if first
+                else Slot(active, previous, slot.flag("confirmed"), slot.text("withdrawn"))
+            )
+        failures = [] if first else [Fields(item, "state: failure") for item in f.array("failures")]
+        wanted = Fields({} if first else f.mapping("wanted"), "state: wanted")
         trust = Fields(f.mapping("trust"), "state: trust")
         return cls(
             f.text("install_id"),
@@ -132,6 +243,9 @@ class State:
             {name: trust.text(name) for name in f.mapping("trust")},
             Marks.from_json(f.mapping("high_water")),
             models,
+            {x.text("sha256"): Failure(x.integer("times", 1), x.text("reason")) for x in failures},
+            {} if first else {name: wanted.text(name) for name in f.mapping("wanted")},
+            () if first else tuple(map(str, f.array("commits"))),
         )
 
 

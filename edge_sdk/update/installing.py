@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import NotAvailable, RetryLater, StoreError, VerificationError
 from edge_sdk.loading import LoadedModel, Progress, load, open_bundle, prove
-from edge_sdk.store import Cache
+from edge_sdk.store import Cache, Slot, State
+from edge_sdk.store.trying import trying
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
 from edge_sdk.update.errors import translated
@@ -61,7 +62,8 @@ def install(
     4. All golden cases come out within the record's tolerances.
     5. The pointer is flipped; what was active is kept as the previous one.
 
-    Whatever fails before 5 leaves the active model as it is.
+    Whatever fails before 5 leaves the active model as it is. What does not work here is remembered: after
+    :data:`edge_sdk.store.state.MAX_FAILURES` failures the same bytes are never tried again on this device.
 
     Raises:
         NotAvailable: the server has no such model in this channel.
@@ -71,29 +73,53 @@ def install(
         InputError: it is sealed for another key.
         StoreError: the disk refuses.
     """
+    installed = cache.state().models.get(model)
     resolution = _resolve(cache, trusted, model, device)  # 1
     artifact = resolution.artifact
     if artifact is None:
         return Installation(UpdateStatus.WITHHELD, str(resolution))
     if resolution.reason is Reason.CURRENT:
         return Installation(UpdateStatus.CURRENT)
+    failure = cache.state().failures.get(artifact.sha256)
+    if failure is not None and failure.final:
+        detail = f"release {artifact.entry.release} does not work on this device: {failure.reason}"
+        return Installation(UpdateStatus.WITHHELD, detail)
     served = cache.verified(artifact.sha256)  # 2
     if served is None:
         if conditions.obstacle:
             return Installation(UpdateStatus.POSTPONED, conditions.obstacle)
+        cache.change(lambda state: state.wanting(artifact))
         download(cache, fetcher, server, artifact, progress)
         served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
         if served is None:
             raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
     content = open_bundle(served, artifact, device.credential)  # 3
-    loaded = load(content, artifact, device.engine, device.max_sessions)
-    try:
-        prove(loaded, content, progress)  # 4
-        cache.commit(cache.state().installed(artifact))  # 5
-    except BaseException:
-        loaded.close()
-        raise
+    with trying(cache, artifact):
+        loaded = load(content, artifact, device.engine, device.max_sessions)
+        try:
+            prove(loaded, content, progress)  # 4
+            cache.change(lambda state: _installing(state, artifact, installed))  # 5
+        except BaseException:
+            loaded.close()
+            raise
     return Installation(UpdateStatus.INSTALLED, loaded=loaded)
+
+
+def _installing(state: State, artifact: Artifact, before: Slot | None) -> State:
+    """The state once ``artifact`` is active.
+
+    Raises:
+        RetryLater: another process has installed something else meanwhile.
+    """
+    entry = artifact.entry
+    if (
+        state.models.get(entry.model) != before
+        and state.marks.release(entry.model, entry.channel) > entry.release
+    ):
+        raise RetryLater(
+            f"{artifact.path}: another process installed a higher release meanwhile; update again"
+        )
+    return state.installed(artifact)
 
 
 def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Resolution:
@@ -113,7 +139,7 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
         install_id=state.install_id,
         floor=floor_of(trusted.floors, model, channel),
         mark=state.marks.release(model, channel),
-        installed=slot.active if slot is not None and whole else None,
+        installed=slot.active if slot is not None and whole and not slot.withdrawn else None,
         preference=device.preference,
     )
 
@@ -130,7 +156,8 @@ def download(
     """
     digest, received = hashlib.sha256(), 0
     progress("download", 0, artifact.length)
-    with cache.receiving(artifact.sha256) as file, translated(artifact.path):
+    with cache.partial(artifact.sha256) as file, translated(artifact.path):
+        file.truncate(0)
         for piece in fetcher.fetch(f"{server}/v1/bundles/{artifact.sha256}"):
             received += len(piece)
             if received > artifact.length:
@@ -138,7 +165,7 @@ def download(
                     f"{artifact.path}: the server sends more than the {artifact.length} signed bytes; refused"
                 )
             digest.update(piece)
-            file.write(piece)
+            file.write(received - len(piece), piece)
             progress("download", received, artifact.length)
         if received < artifact.length:
             raise RetryLater(
@@ -148,3 +175,4 @@ def download(
             raise VerificationError(
                 f"{artifact.path}: the server sent other bytes than the signed ones; refused"
             )
+        file.finish()

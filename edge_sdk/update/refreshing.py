@@ -13,11 +13,13 @@ from tuf.api.metadata import Metadata
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from edge_sdk.contract import directives
+from edge_sdk.contract.directives import Directives
 from edge_sdk.crypto import dsse
-from edge_sdk.errors import StoreError
+from edge_sdk.errors import RetryLater, StoreError, VerificationError
 from edge_sdk.loading import Progress, silent
-from edge_sdk.store import Cache, Clock, State, disk
+from edge_sdk.store import Cache, Clock, State
 from edge_sdk.store.cache import MAX_ROOT_BYTES
+from edge_sdk.store.disk import stored
 from edge_sdk.trust import NotTogether, Trusted, accept, check_clock
 from edge_sdk.trust.accepting import TUF_ROLES
 from edge_sdk.update.errors import Offline, translated
@@ -88,10 +90,41 @@ def refresh(
         return Refreshed(RefreshStatus.OFFLINE, str(error)), None
     trust = {name: cache.put(data) for name, data in received.items()}  # 5
     progress("metadata", 1, 1)
-    if trust == state.trust and trusted.marks == state.marks:
-        return Refreshed(RefreshStatus.UNCHANGED), trusted
-    cache.commit(replace(state, trust=trust, marks=trusted.marks))
-    return Refreshed(RefreshStatus.UPDATED), trusted
+    after = cache.change(lambda newest: _accepting(newest, trust, trusted))
+    changed = (after.trust, after.marks) != (state.trust, state.marks)
+    return Refreshed(RefreshStatus.UPDATED if changed else RefreshStatus.UNCHANGED), trusted
+
+
+def _accepting(state: State, trust: Mapping[str, str], trusted: Trusted) -> State:
+    """The state once all this is accepted; judged by the marks it has now, which may be newer than those before.
+
+    Raises:
+        RetryLater: another process has accepted something newer meanwhile.
+    """
+    assert trusted.marks.signed_time is not None
+    try:
+        marks = state.marks.advance(trusted.marks.roles, [trusted.marks.signed_time])
+    except VerificationError as error:
+        raise RetryLater(f"another process was quicker: {error}; update again") from error
+    return recalling(replace(state, trust=trust, marks=marks), trusted.directives)
+
+
+def recalling(state: State, directives: Directives) -> State:
+    """The state once no recalled release predicts any more: the one before stands in, or nothing does.
+
+    What was recalled by mistake, and is not recalled any more, may be used again.
+    """
+    for name, slot in state.models.items():
+        directive = directives.directive(name, slot.active.entry.channel)
+        recalled = directive.recalled if directive else ()
+        if slot.active.entry.release not in recalled:
+            if slot.withdrawn and slot.active.sha256 not in state.failures:
+                state = state.restored(name)
+        elif not slot.withdrawn:
+            stand_in = slot.previous is not None and slot.previous.entry.release not in recalled
+            reason = f"release {slot.active.entry.release} was recalled"
+            state = state.reverted(name, reason) if stand_in else state.withdrawn(name, reason)
+    return state
 
 
 def _shipped(cache: Cache, root: bytes) -> ShippedRoot | None:
@@ -102,7 +135,8 @@ def _shipped(cache: Cache, root: bytes) -> ShippedRoot | None:
     shipped = ShippedRoot(root, cache.folder)
     if state.trust:
         return shipped
-    cache.commit(replace(state, pinned_root=cache.put(root)))  # the first one was a mistake
+    pinned = cache.put(root)
+    cache.change(lambda newest: replace(newest, pinned_root=pinned))  # the first one was a mistake
     return None
 
 
@@ -138,8 +172,8 @@ def _run_tuf(
     known = {name: cache.verified(digest) for name, digest in state.trust.items() if name != "root.json"}
     for name, data in known.items():
         if data is not None:
-            disk.write_scratch(folder / name, data)
-    with disk.stored("keep metadata in", folder), translated("metadata"):
+            cache.disk.write_scratch(folder / name, data)
+    with stored("keep metadata in", folder), translated("metadata"):
         updater = Updater(
             str(folder),
             f"{server}/metadata/",

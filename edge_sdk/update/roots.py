@@ -15,7 +15,7 @@ from tuf.api.metadata import Metadata, Root
 from tuf.ngclient import FetcherInterface
 
 from edge_sdk.errors import InputError
-from edge_sdk.store import disk
+from edge_sdk.store import Disk
 from edge_sdk.store.cache import MAX_ROOT_BYTES
 
 MAX_ROTATIONS: Final = 256
@@ -82,7 +82,7 @@ class ShippedRoot:
         Raises:
             InputError: it has.
         """
-        met = disk.read(history / f"{_version(self._root)}.root.json")
+        met = Disk().read(history / f"{_version(self._root)}.root.json")
         if met is not None and _parsed(met).signed != self._root.signed:
             raise self._other(f"the server has another version {_version(self._root)}")
 

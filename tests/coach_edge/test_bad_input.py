@@ -285,7 +285,12 @@ TAMPERED: tuple[tuple[str, Spoil, str, str], ...] = (
         PREDICT + " person.json",
         "fetch",
     ),
-    ("cache state", lambda p: flip(p / "cache/state.json"), PREDICT + " person.json", "state"),
+    (
+        "cache states",
+        lambda p: [flip(x) for x in (p / "cache/states").iterdir()],
+        PREDICT + " person.json",
+        "state",
+    ),
     ("stored snapshot", lambda p: flip(stored(p, "metadata/1.snapshot.json")), SERVE, "snapshot"),
     ("stored timestamp", lambda p: flip(stored(p, "metadata/timestamp.json")), SERVE, "timestamp"),
     ("stored directives", lambda p: flip(stored(p, "directives.json")), SERVE, "directives"),

@@ -48,7 +48,7 @@ class Device:
     @property
     def state(self) -> bytes:
         """The pointer as it lies on the disk."""
-        return (self.folder / "state.json").read_bytes()
+        return max((self.folder / "states").glob("*.json")).read_bytes()
 
     def predicts(self) -> tuple[int, float]:
         """Release and answer of a freshly opened cache, without any network."""

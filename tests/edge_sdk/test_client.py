@@ -130,7 +130,7 @@ def test_sealed_with_an_app_key(device: Device) -> None:
 
 def test_metadata_is_fetched_again_when_the_copy_is_damaged(device: Device) -> None:
     for path in (device.folder / "blobs").iterdir():
-        if json.loads((device.folder / "state.json").read_bytes())["body"]["pinned_root"] != path.name:
+        if json.loads(device.state)["body"]["pinned_root"] != path.name:
             path.write_bytes(b"damaged")
     client = device.open()
     assert client.update(MODEL).status is UpdateStatus.INSTALLED
@@ -348,8 +348,9 @@ class TestOpening:
 
     @pytest.mark.parametrize("damage", [b"", b"{}", b"\x00" * 100])
     def test_damaged_state(self, device: Device, damage: bytes) -> None:
-        (device.folder / "state.json").write_bytes(damage)
-        with pytest.raises(StoreError, match=r"state.json is damaged .* fetch again, nothing else is lost"):
+        for path in (device.folder / "states").iterdir():
+            path.write_bytes(damage)
+        with pytest.raises(StoreError, match=r"holds no whole state; .* fetch again, nothing else is lost"):
             device.open(root=device.repository.root)
 
     def test_one_update_at_a_time(self, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,6 +358,6 @@ class TestOpening:
 
         monkeypatch.setattr(lock, "WAIT_S", 0.0)
         other = device.open()
-        with other._cache.locked(), pytest.raises(RetryLater, match="another update"):
+        with other._cache.updating(), pytest.raises(RetryLater, match="another update"):
             device.open().refresh()
         assert device.open().refresh().status is RefreshStatus.UNCHANGED

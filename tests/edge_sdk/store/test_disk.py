@@ -6,92 +6,125 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edge_sdk.errors import StoreError
-from edge_sdk.store import disk
+from edge_sdk.store import Disk, System
 
 
-def test_order_of_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """File to the disk, rename, folder to the disk: any other order can lose or tear a file."""
-    calls: list[str] = []
-    fsync, replace = os.fsync, os.replace
+class Watched(System):
+    """Notes the calls that decide what a power cut leaves, and fails where it is told to."""
 
-    def watched_fsync(handle: int) -> None:
-        calls.append("sync folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "sync file")
-        fsync(handle)
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.fail: dict[str, int] = {}
+        self.at_most = 1 << 30
 
-    def watched_replace(old: str, new: Path) -> None:
-        assert Path(old).parent == new.parent, "a rename across file systems is no rename"
-        assert Path(old).read_bytes() == b"data", "renamed before all was written"
-        calls.append("rename")
-        replace(old, new)
+    def _note(self, name: str) -> None:
+        if name in self.fail:
+            raise OSError(self.fail[name], os.strerror(self.fail[name]))
+        self.calls.append(name)
 
-    monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(os, "replace", watched_replace)
-    disk.write(tmp_path / "file", b"data")
-    assert calls == ["sync file", "rename", "sync folder"]
+    def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        self._note("write")
+        return super().write(handle, data[: self.at_most], offset)
+
+    def fsync(self, handle: int) -> None:
+        self._note("fsync")
+        super().fsync(handle)
+
+    def replace(self, source: Path, target: Path) -> None:
+        assert source.parent == target.parent, "a rename across file systems is no rename"
+        self._note("replace")
+        super().replace(source, target)
+
+    def link(self, source: Path, target: Path) -> None:
+        self._note("link")
+        super().link(source, target)
+
+    def sync_folder(self, path: Path) -> None:
+        self._note("sync_folder")
+        super().sync_folder(path)
 
 
-def failing(code: int) -> Callable[..., Any]:
-    def call(*_: object, **__: object) -> None:
-        raise OSError(code, os.strerror(code))
+@pytest.mark.parametrize(("new", "flip"), [(False, "replace"), (True, "link")])
+def test_order_of_calls(tmp_path: Path, new: bool, flip: str) -> None:
+    """File to the disk, name, folder to the disk: any other order can lose or tear a file."""
+    system = Watched()
+    disk = Disk(system)
+    (disk.write_new if new else disk.write)(tmp_path / "file", b"data")
+    assert system.calls == ["write", "fsync", flip, "sync_folder"]
+    assert disk.names(tmp_path) == ["file"]
 
-    return call
 
-
-@pytest.mark.parametrize("name", ["fsync", "replace"])
+@pytest.mark.parametrize("call", ["write", "fsync", "replace", "sync_folder"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-def test_a_failing_disk_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
-) -> None:
-    path = tmp_path / "file"
+def test_a_failing_disk_leaves_a_whole_file(tmp_path: Path, call: str, code: int) -> None:
+    system, path = Watched(), tmp_path / "file"
+    disk = Disk(system)
     disk.write(path, b"old")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, name, failing(code))
-        with pytest.raises(StoreError, match=r"cannot write .*file: .*; check free space and permissions"):
-            disk.write(path, b"new")
-    assert path.read_bytes() == b"old"
+    system.fail = {call: code}
+    with pytest.raises(StoreError, match=r"cannot write .*file: .*; check free space and permissions"):
+        disk.write(path, b"new")
+    assert path.read_bytes() == (b"new" if call == "sync_folder" else b"old")
     assert disk.names(tmp_path) == ["file"], "nothing is left behind"
 
 
-def test_a_full_disk() -> None:
-    with open("/dev/full", "wb", buffering=0) as file:
-        writer = disk.Writer(file, Path("bundle"))
-        with pytest.raises(StoreError, match="cannot write bundle: No space left on device"):
-            writer.write(b"data")
+def test_a_system_that_takes_little_at_a_time(tmp_path: Path) -> None:
+    system = Watched()
+    system.at_most = 3
+    Disk(system).write(tmp_path / "file", b"0123456789")
+    assert (tmp_path / "file").read_bytes() == b"0123456789"
 
 
-def test_an_exception_of_the_writer_passes_and_leaves_nothing(tmp_path: Path) -> None:
-    def broken_off() -> None:
-        with disk.replacing(tmp_path / "file") as file:
-            file.write(b"half")
-            raise ConnectionResetError("the network, not the disk")
+def test_of_two_writers_of_a_new_file_one_succeeds(tmp_path: Path) -> None:
+    disk = Disk()
+    assert disk.write_new(tmp_path / "file", b"first")
+    assert not disk.write_new(tmp_path / "file", b"second")
+    assert disk.read(tmp_path / "file") == b"first"
+    assert disk.names(tmp_path) == ["file"]
 
-    with pytest.raises(ConnectionResetError):
-        broken_off()
-    assert disk.names(tmp_path) == []
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP])
+def test_a_file_system_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def link(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "link", link)
+    test_of_two_writers_of_a_new_file_one_succeeds(tmp_path)
+
+
+def test_a_long_file_is_read_whole(tmp_path: Path) -> None:
+    class Slow(System):
+        def read(self, handle: int, size: int, offset: int) -> bytes:
+            return super().read(handle, min(size, 7), offset)
+
+    data = bytes(range(256)) * 5
+    (tmp_path / "file").write_bytes(data)
+    assert Disk(Slow()).read(tmp_path / "file") == data
+    assert Disk().read(tmp_path / "file") == data
 
 
 def test_files_are_private(tmp_path: Path) -> None:
+    disk = Disk()
     disk.make_folder(tmp_path / "a" / "b")
     disk.write(tmp_path / "a" / "b" / "file", b"")
+    assert (tmp_path / "a").stat().st_mode & 0o077 == 0
     assert (tmp_path / "a" / "b" / "file").stat().st_mode & 0o077 == 0
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    nowhere = tmp_path / "nowhere"
+    disk, nowhere = Disk(), tmp_path / "nowhere"
     assert disk.read(nowhere) is None
     assert disk.stamp(nowhere) is None
     assert disk.names(nowhere) == []
+    assert not disk.move(nowhere, tmp_path / "there")
     disk.remove(nowhere)
 
 
 def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    before = None
+    disk, path, before = Disk(), tmp_path / "file", None
     for _ in range(20):
         disk.write(path, b"same length")
         assert disk.stamp(path) != before
@@ -99,20 +132,39 @@ def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
 
 
 def test_scratch_is_gone_afterwards(tmp_path: Path) -> None:
+    disk = Disk()
     with disk.scratch(tmp_path) as folder:
         disk.write_scratch(folder / "file", b"data")
         (folder / "deep").mkdir()
     assert disk.names(tmp_path) == []
 
 
-@pytest.mark.parametrize("call", [disk.read, disk.names, lambda path: disk.write(path / "x", b"")])
+def test_what_a_dead_process_left_is_told_from_what_is_being_written(tmp_path: Path) -> None:
+    class Dead(System):
+        def owner(self) -> str:
+            return "4194305_7"  # above the highest process number
+
+    mine, left = Disk().private_path(tmp_path, "label"), Disk(Dead()).private_path(tmp_path, "label")
+    mine.touch()
+    left.touch()
+    (tmp_path / "other").touch()
+    assert Disk().abandoned(tmp_path) == [(left, "label")]
+
+
+def test_a_reused_process_number_is_another_process() -> None:
+    system = System()
+    pid, _, started = system.owner().partition("_")
+    assert system.is_alive(f"{pid}_{started}")
+    assert not system.is_alive(f"{pid}_{int(started) + 1}")
+    assert not system.is_alive("1x_0")
+
+
+@pytest.mark.parametrize("call", [Disk().read, Disk().names, lambda path: Disk().write(path / "x", b"")])
 def test_errors_name_the_path(tmp_path: Path, call: Callable[[Path], object]) -> None:
-    folder = tmp_path / "folder"
-    target = folder
-    if call is disk.names:
-        target = tmp_path / "file"
+    target = tmp_path / "target"
+    if call == Disk().read or getattr(call, "__name__", "") == "read":
+        target.mkdir()
+    elif getattr(call, "__name__", "") == "names":
         target.write_bytes(b"")
-    elif call is disk.read:
-        folder.mkdir()
     with pytest.raises(StoreError, match=str(target)):
         call(target)

@@ -314,7 +314,7 @@ def test_a_server_that_trickles_headers_does_not_keep_the_lock(server: Server, d
     server.answers = {"/metadata/2.root.json": trickle(*ENDLESS["one header"], left)}
     client = device.open(server=server.url, fetcher=HttpFetcher(HttpLimits(answer_s=0.2)))
     assert client.refresh().status is RefreshStatus.OFFLINE
-    with device.open()._cache.locked():
+    with device.open()._cache.updating():
         assert device.predicts()[0] == 1
 
 

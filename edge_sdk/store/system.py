@@ -1,0 +1,162 @@
+"""Every disk and clock call of a device, one method each, so that a fault can be injected at any of them.
+
+Methods raise what the operating system raises. ``disk.py`` composes them and translates the errors. What a
+library does in a private folder (TUF's client, in its scratch folder) does not pass through here; nothing
+of that is read again after a crash.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+Clock = Callable[[], datetime]
+"""Gives the present as an aware datetime."""
+
+
+class System:
+    """The operating system. A subclass may fail, be slow, or die at any call."""
+
+    # -- clocks ----------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC: the only one whose readings are kept on disk."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; means nothing after a restart."""
+        return time.monotonic()
+
+    # -- files -----------------------------------------------------------------------------------------
+
+    def open(self, path: Path, flags: int) -> int:
+        """A handle; what it makes is for its owner only."""
+        return os.open(path, flags | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0), 0o600)
+
+    def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        """Write at ``offset``; how many bytes were taken, which may be fewer than given."""
+        if hasattr(os, "pwrite"):
+            return os.pwrite(handle, data, offset)
+        os.lseek(handle, offset, os.SEEK_SET)
+        return os.write(handle, data)
+
+    def read(self, handle: int, size: int, offset: int) -> bytes:
+        """Up to ``size`` bytes from ``offset`` on; fewer at the end of the file."""
+        if hasattr(os, "pread"):
+            return os.pread(handle, size, offset)
+        os.lseek(handle, offset, os.SEEK_SET)
+        return os.read(handle, size)
+
+    def length(self, handle: int) -> int:
+        """Bytes in an open file."""
+        return os.fstat(handle).st_size
+
+    def truncate(self, handle: int, length: int) -> None:
+        """Cut a file."""
+        os.ftruncate(handle, length)
+
+    def fsync(self, handle: int) -> None:
+        """Bring a file's content to the disk."""
+        os.fsync(handle)
+
+    def close(self, handle: int) -> None:
+        """Give a handle back."""
+        os.close(handle)
+
+    # -- names -----------------------------------------------------------------------------------------
+
+    def stat(self, path: Path) -> os.stat_result:
+        """What is known of a file; follows links."""
+        return os.stat(path)
+
+    def names(self, folder: Path) -> list[str]:
+        """The names in a folder, in any order."""
+        return os.listdir(folder)
+
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name, which must be free: of several who try, one succeeds.
+
+        Raises:
+            FileExistsError: it is taken.
+        """
+        try:
+            os.link(source, target)
+        except OSError as error:
+            # File systems without hard links (FAT on memory cards). Making the name first keeps it exclusive; a
+            # reader that meets the empty file finds no valid state in it and takes the one before.
+            if error.errno not in _NO_LINKS:
+                raise
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            os.replace(source, target)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Give a file another name, in one step; what had that name is gone."""
+        os.replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a name."""
+        os.unlink(path)
+
+    def mkdir(self, path: Path) -> None:
+        """Make a folder for its owner only; fine if it exists."""
+        path.mkdir(mode=0o700, exist_ok=True)
+
+    def rmtree(self, path: Path) -> None:
+        """Remove a folder with all in it."""
+        shutil.rmtree(path)
+
+    def sync_folder(self, path: Path) -> None:
+        """Bring the names in a folder to the disk, without which a power cut may undo making and renaming."""
+        if not hasattr(os, "O_DIRECTORY"):
+            return  # Windows: a folder cannot be opened, and its renaming is journalled
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def free_bytes(self, folder: Path) -> int:
+        """How much may still be written where ``folder`` lies."""
+        return shutil.disk_usage(folder).free
+
+    # -- who else is there -----------------------------------------------------------------------------
+
+    def owner(self) -> str:
+        """This process, in lower-case letters, digits and underscores: part of the names of private files."""
+        pid = os.getpid()
+        return f"{pid}_{_started(pid)}"
+
+    def is_alive(self, owner: str) -> bool:
+        """Whether the process that :meth:`owner` named still runs on this machine."""
+        pid_text, _, started = owner.partition("_")
+        if not pid_text.isdecimal() or not started.isdecimal():
+            return False
+        pid = int(pid_text)
+        if pid == os.getpid():
+            return owner == self.owner()
+        if os.name != "posix":
+            return False  # no harmless way to ask; the lock keeps others out there
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except (PermissionError, OverflowError):
+            pass  # somebody else's
+        return _started(pid) == int(started)
+
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
+def _started(pid: int) -> int:
+    """When a process started, in ticks since boot; 0 where the system does not say. Tells a reused number apart."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
