@@ -160,12 +160,12 @@ class State:
         """The state once the active bundle of ``model`` must not be used: the previous one does, or none."""
         slot = self.models[model]
         if slot.previous is None or self.is_bad(slot.previous):
-            return self.withdrawn(model, reason)
+            return self._with(model, replace(slot, withdrawn=reason))
         return self._with(model, Slot(slot.previous, None, confirmed=True))
 
-    def withdrawn(self, model: str, reason: str) -> State:
-        """The state once nothing predicts for ``model``."""
-        return self._with(model, replace(self.models[model], withdrawn=reason))
+    def without_previous(self, model: str) -> State:
+        """The state once nothing stands in for the active bundle of ``model``."""
+        return self._with(model, replace(self.models[model], previous=None))
 
     def restored(self, model: str) -> State:
         """The state once what was withdrawn may be used again."""

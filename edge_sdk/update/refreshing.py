@@ -117,13 +117,12 @@ def recalling(state: State, directives: Directives) -> State:
     for name, slot in state.models.items():
         directive = directives.directive(name, slot.active.entry.channel)
         recalled = directive.recalled if directive else ()
-        if slot.active.entry.release not in recalled:
-            if slot.withdrawn and slot.active.sha256 not in state.failures:
-                state = state.restored(name)
-        elif not slot.withdrawn:
-            stand_in = slot.previous is not None and slot.previous.entry.release not in recalled
-            reason = f"release {slot.active.entry.release} was recalled"
-            state = state.reverted(name, reason) if stand_in else state.withdrawn(name, reason)
+        if slot.previous is not None and slot.previous.entry.release in recalled:
+            state = state.without_previous(name)
+        if slot.active.entry.release in recalled:
+            state = state.reverted(name, f"release {slot.active.entry.release} was recalled")
+        elif slot.withdrawn and not state.is_bad(slot.active):
+            state = state.restored(name)
     return state
 
 
