@@ -7,28 +7,20 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from edge_sdk.contract import identifiers
 from edge_sdk.contract.manifest import Artifact
-from edge_sdk.errors import (
-    EdgeError,
-    FormatError,
-    InputError,
-    NotAvailable,
-    RetryLater,
-    StoreError,
-    VerificationError,
-)
-from edge_sdk.store import Cache, Clock, Disk, Slot, System
+from edge_sdk.errors import FormatError, InputError
+from edge_sdk.serving import ServingModels
+from edge_sdk.store import Cache, Clock, Disk, System
 from edge_sdk.trust.resolving import PREFERENCE
 from edge_sdk.update.capabilities import capabilities_of
+from edge_sdk.update.device import Device
 from edge_sdk.update.policy import (
     Conditions,
     Refreshed,
@@ -38,26 +30,14 @@ from edge_sdk.update.policy import (
 )
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from tuf.ngclient import FetcherInterface
 
     from edge_sdk.crypto.sealing import AppKey
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
-    from edge_sdk.store.disk import Stamp
-    from edge_sdk.trust import Trusted
-    from edge_sdk.update.fetching import HttpFetcher
+    from edge_sdk.update.updates import Updates
 
 Random = Callable[[int], bytes]
-
-
-class _Held(NamedTuple):
-    """A loaded model, what was active then, and for a stand-in what lay there in place of its bundle."""
-
-    active: Artifact
-    loaded: LoadedModel
-    stamp: Stamp | None = None
 
 
 class EdgeClient:
@@ -89,23 +69,12 @@ class EdgeClient:
         self._server = server
         self._root = root
         self._channel = channel
-        self._credential = credential
-        self._engine = engine
-        self._max_sessions = max_sessions
-        self._capabilities = capabilities
-        self._preference = preference
         self._clock = clock
         self._fetcher = fetcher
-        self._http: HttpFetcher | None = None
-        self._closed = False
-        self._models: dict[str, _Held] = {}
-        # A model that was replaced serves whoever still holds it, and is gone when nobody does.
-        self._alive: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
-        self._loading = threading.Lock()
-        self._updating = threading.Lock()
-        self._background: dict[str, Updated] = {}
-        self._threads = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._serving = ServingModels(cache, engine, capabilities, max_sessions, credential)
+        self._device = Device(channel, engine, capabilities, preference, max_sessions, credential)
+        self._making = threading.Lock()
+        self._made: Updates | None = None
 
     @classmethod
     def open(
@@ -186,8 +155,7 @@ class EdgeClient:
             RetryLater: another process is updating the cache.
             StoreError: the disk refuses.
         """
-        with self._exclusive():
-            return self._refresh(progress)[0]
+        return self._updates().refresh(progress)
 
     def update(
         self,
@@ -219,15 +187,15 @@ class EdgeClient:
             VerificationError: something is not as it must be, or the model does not work here.
             StoreError: the disk refuses.
         """
-        self._check_open()
+        self._serving.check_open()
         _checked_name(name, "model")
         wanted = conditions or Conditions()
         if policy is UpdatePolicy.LOCAL:
-            return self._told(name, UpdateStatus.LOCAL)
-        self._need_server()
+            return Updated.of(self._cache.state().models.get(name), UpdateStatus.LOCAL)
+        updates = self._updates()
         if policy is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND:
-            return self._start(name, wanted, progress)
-        return self._update_now(name, wanted, progress)
+            return updates.start(name, wanted, progress)
+        return updates.update(name, wanted, progress)
 
     def wait(self) -> dict[str, Updated]:
         """Wait for the updates in the background.
@@ -235,104 +203,26 @@ class EdgeClient:
         Returns:
             How the latest of each model ended.
         """
-        with self._threads:
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=True)
-        return dict(self._background)
+        return {} if self._made is None else self._made.wait()
 
-    def _update_now(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
-        from edge_sdk.loading import silent
-        from edge_sdk.update.errors import Offline
-        from edge_sdk.update.installing import Device, install
+    def _updates(self) -> Updates:
+        from edge_sdk.update.updates import Updates
 
-        with self._exclusive():
-            refreshed, trusted = self._refresh(progress)
-            if trusted is None:
-                return self._told(name, UpdateStatus.OFFLINE, refreshed.detail)
-            device = Device(
-                self._channel,
-                self._engine,
-                self._capabilities,
-                self._preference,
-                self._max_sessions,
-                self._credential,
-            )
-            try:
-                done = install(
-                    self._cache,
-                    self._storage(),
-                    self._need_server(),
-                    trusted,
-                    name,
-                    device,
-                    conditions,
-                    progress or silent,
-                )
-            except Offline as error:
-                return self._told(name, UpdateStatus.OFFLINE, str(error))
-            if done.loaded is not None:
-                with self._loading:
-                    self._keep(_Held(done.loaded.artifact, done.loaded))
-            return self._told(name, done.status, done.detail)
-
-    def _start(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
-        from concurrent.futures import ThreadPoolExecutor
-
-        def run() -> None:
-            try:
-                self._background[name] = self._update_now(name, conditions, progress)
-            except EdgeError as error:
-                self._background[name] = self._told(name, UpdateStatus.FAILED, str(error))
-
-        started = self._told(name, UpdateStatus.STARTED)
-        with self._threads:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, "edge-update")
-            self._background[name] = started
-            self._executor.submit(run)
-        return started
-
-    def _refresh(self, progress: Progress | None) -> tuple[Refreshed, Trusted | None]:
-        from edge_sdk.loading import silent
-        from edge_sdk.update.refreshing import refresh
-
-        return refresh(
-            self._cache, self._network(), self._need_server(), self._clock, progress or silent, self._root
-        )
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        self._check_open()
-        self._need_server()
-        # Threads of this client wait for each other as long as it takes, other processes for a moment only.
-        with self._updating, self._cache.updating():
-            yield
-
-    def _network(self) -> FetcherInterface:
-        return self._fetcher or self._over_http()
-
-    def _storage(self) -> FetcherInterface:
-        """For bundles, whose digests are signed: a server may hand them out from elsewhere."""
-        return self._fetcher or self._over_http().hashed
-
-    def _over_http(self) -> HttpFetcher:
-        if self._http is None:
-            from edge_sdk.update.fetching import HttpFetcher
-
-            self._http = HttpFetcher()
-        return self._http
-
-    def _need_server(self) -> str:
+        self._serving.check_open()
         if self._server is None:
             raise InputError("this client was opened without a server; give its URL to update")
-        return self._server
-
-    def _told(self, name: str, status: UpdateStatus, detail: str = "") -> Updated:
-        slot = self._cache.state().models.get(name)
-        if slot is None:
-            return Updated(status, detail)
-        return Updated(status, detail, slot.active.entry.model_version, slot.active.entry.release)
+        with self._making:
+            if self._made is None:
+                self._made = Updates(
+                    self._cache,
+                    self._serving,
+                    self._server,
+                    self._root,
+                    self._device,
+                    self._clock,
+                    self._fetcher,
+                )
+            return self._made
 
     # -- without one -----------------------------------------------------------------------------------
 
@@ -348,24 +238,7 @@ class EdgeClient:
             InputError: it is sealed for another key, or was fetched for another engine.
             VerificationError: its bundle is damaged, and there is no previous one.
         """
-        self._check_open()
-        slot = self._slot(name)
-        held = self._models.get(name)
-        if held is not None and self._still_right(held, slot):
-            return held.loaded
-        with self._loading:
-            self._check_open()
-            slot = self._slot(name)
-            held = self._models.get(name)
-            if held is None or not self._still_right(held, slot):
-                held = self._keep(self._load(slot))
-            return held.loaded
-
-    def _still_right(self, held: _Held, slot: Slot) -> bool:
-        if held.active != slot.active:
-            return False
-        # A stand-in goes when other bytes lie where the damaged ones did; until then it is not tried again.
-        return held.loaded.artifact == slot.active or held.stamp == self._cache.stamp(slot.active.sha256)
+        return self._serving.model(name)
 
     def status(self) -> dict[str, Any]:
         """What the cache holds: models, marks, bytes, and how updates in the background ended."""
@@ -393,21 +266,15 @@ class EdgeClient:
             },
             "background": {
                 name: {"status": done.status.value, "detail": done.detail}
-                for name, done in sorted(self._background.items())
+                for name, done in sorted(({} if self._made is None else self._made.background).items())
             },
         }
 
     def close(self) -> None:
         """Wait for updates in the background and predictions in flight, then give everything back."""
-        self.wait()
-        with self._loading:
-            self._closed = True
-            self._models.clear()
-            alive = list(self._alive)
-        for loaded in alive:
-            loaded.close()
-        if self._http is not None:
-            self._http.close()
+        if self._made is not None:
+            self._made.close()
+        self._serving.close()
 
     def __enter__(self) -> EdgeClient:
         return self
@@ -416,75 +283,6 @@ class EdgeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _slot(self, name: str) -> Slot:
-        models = self._cache.state().models
-        if name not in models:
-            has = ", ".join(sorted(models)) or "no model yet"
-            raise NotAvailable(f"{name!r} is not in {self._cache.folder}, which has {has}; fetch it first")
-        return models[name]
-
-    def _load(self, slot: Slot) -> _Held:
-        from edge_sdk.predict.prediction import Reason
-
-        if slot.withdrawn:
-            raise NotAvailable(
-                f"{slot.active.path} must not be used ({slot.withdrawn}), and nothing stands in; update"
-            )
-        stamp = self._cache.stamp(slot.active.sha256)
-        try:
-            if slot.confirmed:
-                return _Held(slot.active, self._load_one(slot.active, Reason.FRESH))
-            return self._load_for_the_first_time(slot)
-        except VerificationError:
-            if slot.previous is None:
-                raise
-            try:
-                return _Held(slot.active, self._load_one(slot.previous, Reason.LAST_KNOWN_GOOD), stamp)
-            except EdgeError:
-                pass  # then what is wrong with the active one is the news
-            raise
-
-    def _load_for_the_first_time(self, slot: Slot) -> _Held:
-        """Load what never answered in a process of an app; one that ends such processes is tried twice only."""
-        from edge_sdk.predict.prediction import Reason
-        from edge_sdk.store.trying import trying
-
-        artifact, name = slot.active, slot.active.entry.model
-        failure = self._cache.state().failures.get(artifact.sha256)
-        if failure is not None and failure.final:
-            with suppress(StoreError, RetryLater):
-                self._cache.change(lambda state: state.reverted(name, failure.reason))
-            raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
-        with trying(self._cache, artifact):
-            loaded = self._load_one(artifact, Reason.FRESH)
-        with suppress(StoreError, RetryLater):  # a full disk is no reason not to predict
-            self._cache.change(lambda state: state.confirmed(artifact))
-        return _Held(artifact, loaded)
-
-    def _load_one(self, artifact: Artifact, reason: Any) -> LoadedModel:
-        from edge_sdk.loading import load, open_bundle
-
-        missing = set(artifact.entry.requires.split(" ")) - self._capabilities
-        if missing:
-            raise InputError(
-                f"{artifact.path} was fetched for another engine (it needs {', '.join(sorted(missing))}); "
-                "open the client with that engine, or fetch again"
-            )
-        served = self._cache.blob(artifact.sha256)
-        if served is None:
-            raise VerificationError(f"{artifact.path}: its bundle is gone from the cache; fetch it again")
-        content = open_bundle(served, artifact, self._credential)
-        return load(content, artifact, self._engine, self._max_sessions, reason)
-
-    def _keep(self, held: _Held) -> _Held:
-        self._alive.add(held.loaded)
-        self._models[held.active.entry.model] = held
-        return held
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise NotAvailable("this client was closed; open another")
 
 
 def _checked_name(name: str, what: str) -> None:

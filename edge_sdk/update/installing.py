@@ -13,26 +13,12 @@ from edge_sdk.store import Cache, Slot, State
 from edge_sdk.store.trying import trying
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
+from edge_sdk.update.device import Device
 from edge_sdk.update.errors import translated
 from edge_sdk.update.policy import Conditions, UpdateStatus
 
 if TYPE_CHECKING:
     from tuf.ngclient import FetcherInterface
-
-    from edge_sdk.crypto.sealing import AppKey
-    from edge_sdk.runtime.engine import Engine
-
-
-@dataclass(frozen=True)
-class Device:
-    """What an installation depends on, other than what is signed."""
-
-    channel: str
-    engine: str | Engine
-    capabilities: frozenset[str]
-    preference: tuple[str, ...]
-    max_sessions: int
-    credential: AppKey | None
 
 
 @dataclass(frozen=True)
@@ -86,8 +72,9 @@ def install(
         return Installation(UpdateStatus.WITHHELD, detail)
     served = cache.verified(artifact.sha256)  # 2
     if served is None:
-        if conditions.obstacle:
-            return Installation(UpdateStatus.POSTPONED, conditions.obstacle)
+        obstacle = conditions.obstacle or _no_room(cache, artifact, conditions)
+        if obstacle:
+            return Installation(UpdateStatus.POSTPONED, obstacle)
         cache.change(lambda state: state.wanting(artifact))
         download(cache, fetcher, server, artifact, progress)
         served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
@@ -103,6 +90,16 @@ def install(
             loaded.close()
             raise
     return Installation(UpdateStatus.INSTALLED, loaded=loaded)
+
+
+def _no_room(cache: Cache, artifact: Artifact, conditions: Conditions) -> str:
+    free = cache.disk.free_bytes(cache.folder)
+    if free >= artifact.length + conditions.min_free_bytes:
+        return ""
+    return (
+        f"the bundle has {artifact.length} bytes, {conditions.min_free_bytes} more are to stay free, and "
+        f"{free} are free on this disk"
+    )
 
 
 def _installing(state: State, artifact: Artifact, before: Slot | None) -> State:

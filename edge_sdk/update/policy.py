@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from edge_sdk.errors import InputError
+from edge_sdk.store.state import Slot
+
 
 class UpdatePolicy(Enum):
     """When a model may come over the network."""
@@ -21,21 +24,42 @@ class UpdatePolicy(Enum):
 class Conditions:
     """Under which a bundle may be downloaded; metadata, a few kilobytes, always may.
 
+    What the app knows of the device is True, False, or None where it does not know. Unknown counts as no.
+
     Attributes:
-        unmetered: what the app knows of the network: True for Wi-Fi and the like, False where bytes cost
-            money, None where it does not know. Unknown counts as metered.
+        unmetered: the network costs nothing by the byte: Wi-Fi and the like.
         require_unmetered: download bundles only where ``unmetered`` is True.
+        charging: the device is on a charger.
+        require_charging: download bundles only where ``charging`` is True.
+        idle: nobody is using the device.
+        require_idle: download bundles only where ``idle`` is True.
+        min_free_bytes: what must stay free on the disk when the bundle is there.
     """
 
     unmetered: bool | None = None
     require_unmetered: bool = False
+    charging: bool | None = None
+    require_charging: bool = False
+    idle: bool | None = None
+    require_idle: bool = False
+    min_free_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.min_free_bytes < 0:
+            raise InputError(f"min_free_bytes must not be negative: {self.min_free_bytes}")
 
     @property
     def obstacle(self) -> str:
-        """Why nothing may be downloaded now; empty where it may."""
+        """Why nothing may be downloaded now, as far as the app knows; empty where it may."""
         if self.require_unmetered and self.unmetered is not True:
             known = "is metered" if self.unmetered is False else "is not known to be unmetered"
             return f"an unmetered network is required, and this one {known}"
+        if self.require_charging and self.charging is not True:
+            known = "is not charging" if self.charging is False else "is not known to be charging"
+            return f"the device must be charging, and it {known}"
+        if self.require_idle and self.idle is not True:
+            known = "is in use" if self.idle is False else "is not known to be idle"
+            return f"the device must be idle, and it {known}"
         return ""
 
 
@@ -91,3 +115,10 @@ class Updated:
     detail: str = ""
     model_version: str | None = None
     release: int | None = None
+
+    @classmethod
+    def of(cls, slot: Slot | None, status: UpdateStatus, detail: str = "") -> Updated:
+        """An outcome, with what is active after it."""
+        if slot is None or slot.withdrawn:
+            return cls(status, detail)
+        return cls(status, detail, slot.active.entry.model_version, slot.active.entry.release)

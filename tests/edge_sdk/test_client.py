@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,31 @@ class TestConditions:
             assert "unmetered network is required" in done.detail
             assert done.release == 1
 
+    @pytest.mark.parametrize("known", [None, False])
+    @pytest.mark.parametrize(
+        ("what", "message"), [("charging", "must be charging"), ("idle", "must be idle")]
+    )
+    def test_charging_and_idle(self, device: Device, what: str, message: str, known: bool | None) -> None:
+        device.repository.publish(fake_model(0.2, 2))
+        asked = {what: known, f"require_{what}": True}
+        done = device.open().update(MODEL, conditions=Conditions(**asked))  # type: ignore[arg-type]
+        assert done.status is UpdateStatus.POSTPONED
+        assert message in done.detail
+        met = Conditions(**{**asked, what: True})  # type: ignore[arg-type]
+        assert device.open().update(MODEL, conditions=met).release == 2
+
+    def test_a_disk_without_room(self, device: Device) -> None:
+        class Full(System):
+            def free_bytes(self, folder: Path) -> int:
+                return 5000
+
+        device.repository.publish(fake_model(0.2, 2))
+        client = device.open(system=Full())
+        done = client.update(MODEL, conditions=Conditions(min_free_bytes=4500))
+        assert done.status is UpdateStatus.POSTPONED
+        assert "4500 more are to stay free, and 5000 are free" in done.detail
+        assert client.update(MODEL, conditions=Conditions(min_free_bytes=1000)).release == 2
+
     def test_unmetered_downloads(self, device: Device) -> None:
         device.repository.publish(fake_model(0.2, 2))
         done = device.open().update(MODEL, conditions=Conditions(True, require_unmetered=True))
@@ -185,6 +211,30 @@ class TestPolicies:
         assert client.wait()[MODEL].status is UpdateStatus.INSTALLED
         assert client.model(MODEL).predict(ROW).release == 2
         assert old.predict(ROW).release == 1, "what was handed out keeps working"
+
+    def test_requests_for_the_same_are_one(self, device: Device) -> None:
+        new = fake_model(0.2, 2)
+        device.repository.publish(new)
+        asked, may_answer = threading.Event(), threading.Event()
+
+        def slowly() -> object:
+            asked.set()
+            assert may_answer.wait(60)
+            return iter([new.served])
+
+        device.repository.files[f"/v1/bundles/{new.sha256}"] = slowly  # type: ignore[assignment]
+        client = device.open()
+        before = device.network.requests.count("/metadata/timestamp.json")
+        with ThreadPoolExecutor(4) as pool:
+            first = pool.submit(client.update, MODEL)
+            assert asked.wait(60)
+            others = [pool.submit(client.update, MODEL) for _ in range(3)]
+            may_answer.set()
+            answers = [future.result(60) for future in (first, *others)]
+        assert {answer.release for answer in answers} == {2}
+        assert device.network.requests.count(f"/v1/bundles/{new.sha256}") == 1
+        # At most one more refresh: by those who came after the first had just ended.
+        assert device.network.requests.count("/metadata/timestamp.json") - before <= 2
 
     def test_background_failure_is_told_and_harmless(self, device: Device) -> None:
         new = fake_model(0.2, 2)

@@ -19,7 +19,7 @@ from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater, VerificationError
 from edge_sdk.reading_rows import Row, read_rows
 from edge_sdk.runtime.engines import engine_named
-from edge_sdk.update import fetching
+from edge_sdk.update import updates
 
 KEY = AppKey(bytes(range(32)))
 
@@ -36,7 +36,7 @@ def repository() -> Repository:
 @pytest.fixture(autouse=True)
 def network(repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Network:
     network = Network(repository)
-    monkeypatch.setattr(fetching, "HttpFetcher", lambda: network)
+    monkeypatch.setattr(updates, "HttpFetcher", lambda: network)
     monkeypatch.setenv(APP_KEY_VARIABLE, KEY.to_text())
     monkeypatch.chdir(tmp_path)
     Path("root.json").write_bytes(repository.root)

@@ -1,0 +1,162 @@
+"""The models of a cache in memory: loaded once, replaced when another release became active."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edge_sdk.contract.manifest import Artifact
+from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater, StoreError, VerificationError
+from edge_sdk.store import Cache, Slot
+
+if TYPE_CHECKING:
+    from edge_sdk.crypto.sealing import AppKey
+    from edge_sdk.loading import LoadedModel
+    from edge_sdk.runtime.engine import Engine
+    from edge_sdk.store.disk import Stamp
+
+
+class _Held(NamedTuple):
+    """A loaded model, what was active then, and for a stand-in what lay there in place of its bundle."""
+
+    active: Artifact
+    loaded: LoadedModel
+    stamp: Stamp | None = None
+
+
+class ServingModels:
+    """Loads what is active and lends it to any thread; never touches the network.
+
+    Args:
+        cache: whose models.
+        engine: what runs them.
+        capabilities: of the engine.
+        max_sessions: how many threads may compute in one model at once.
+        credential: for sealed bundles.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        engine: str | Engine,
+        capabilities: frozenset[str],
+        max_sessions: int,
+        credential: AppKey | None,
+    ) -> None:
+        self._cache = cache
+        self._engine = engine
+        self._capabilities = capabilities
+        self._max_sessions = max_sessions
+        self._credential = credential
+        self._closed = False
+        self._models: dict[str, _Held] = {}
+        # A model that was replaced serves whoever still holds it, and is gone when nobody does.
+        self._alive: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
+        self._loading = threading.Lock()
+
+    def model(self, name: str) -> LoadedModel:
+        """See :meth:`edge_sdk.client.EdgeClient.model`."""
+        self.check_open()
+        slot = self._slot(name)
+        held = self._models.get(name)
+        if held is not None and self._still_right(held, slot):
+            return held.loaded
+        with self._loading:
+            self.check_open()
+            slot = self._slot(name)
+            held = self._models.get(name)
+            if held is None or not self._still_right(held, slot):
+                held = self._keep(self._load(slot))
+            return held.loaded
+
+    def adopt(self, loaded: LoadedModel) -> None:
+        """Serve a model that was loaded to prove it."""
+        with self._loading:
+            self._keep(_Held(loaded.artifact, loaded))
+
+    def check_open(self) -> None:
+        """Raise NotAvailable once closed."""
+        if self._closed:
+            raise NotAvailable("this client was closed; open another")
+
+    def close(self) -> None:
+        """Wait for predictions in flight, then give the memory back."""
+        with self._loading:
+            self._closed = True
+            self._models.clear()
+            alive = list(self._alive)
+        for loaded in alive:
+            loaded.close()
+
+    def _still_right(self, held: _Held, slot: Slot) -> bool:
+        if held.active != slot.active or slot.withdrawn:
+            return False
+        # A stand-in goes when other bytes lie where the damaged ones did; until then it is not tried again.
+        return held.loaded.artifact == slot.active or held.stamp == self._cache.stamp(slot.active.sha256)
+
+    def _slot(self, name: str) -> Slot:
+        models = self._cache.state().models
+        if name not in models:
+            has = ", ".join(sorted(models)) or "no model yet"
+            raise NotAvailable(f"{name!r} is not in {self._cache.folder}, which has {has}; fetch it first")
+        return models[name]
+
+    def _load(self, slot: Slot) -> _Held:
+        from edge_sdk.predict.prediction import Reason
+
+        if slot.withdrawn:
+            raise NotAvailable(
+                f"{slot.active.path} must not be used ({slot.withdrawn}), and nothing stands in; update"
+            )
+        stamp = self._cache.stamp(slot.active.sha256)
+        try:
+            if slot.confirmed:
+                return _Held(slot.active, self._load_one(slot.active, Reason.FRESH))
+            return self._load_for_the_first_time(slot)
+        except VerificationError:
+            if slot.previous is None:
+                raise
+            try:
+                return _Held(slot.active, self._load_one(slot.previous, Reason.LAST_KNOWN_GOOD), stamp)
+            except EdgeError:
+                pass  # then what is wrong with the active one is the news
+            raise
+
+    def _load_for_the_first_time(self, slot: Slot) -> _Held:
+        """Load what never answered in a process of an app; one that ends such processes is tried twice only."""
+        from edge_sdk.predict.prediction import Reason
+        from edge_sdk.store.trying import trying
+
+        artifact, name = slot.active, slot.active.entry.model
+        failure = self._cache.state().failures.get(artifact.sha256)
+        if failure is not None and failure.final:
+            with suppress(StoreError, RetryLater):
+                self._cache.change(lambda state: state.reverted(name, failure.reason))
+            raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
+        with trying(self._cache, artifact):
+            loaded = self._load_one(artifact, Reason.FRESH)
+        with suppress(StoreError, RetryLater):  # a full disk is no reason not to predict
+            self._cache.change(lambda state: state.confirmed(artifact))
+        return _Held(artifact, loaded)
+
+    def _load_one(self, artifact: Artifact, reason: Any) -> LoadedModel:
+        from edge_sdk.loading import load, open_bundle
+
+        missing = set(artifact.entry.requires.split(" ")) - self._capabilities
+        if missing:
+            raise InputError(
+                f"{artifact.path} was fetched for another engine (it needs {', '.join(sorted(missing))}); "
+                "open the client with that engine, or fetch again"
+            )
+        served = self._cache.blob(artifact.sha256)
+        if served is None:
+            raise VerificationError(f"{artifact.path}: its bundle is gone from the cache; fetch it again")
+        content = open_bundle(served, artifact, self._credential)
+        return load(content, artifact, self._engine, self._max_sessions, reason)
+
+    def _keep(self, held: _Held) -> _Held:
+        self._alive.add(held.loaded)
+        self._models[held.active.entry.model] = held
+        return held

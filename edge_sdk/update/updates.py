@@ -1,0 +1,176 @@
+"""Updating: one request at a time in a process, requests for the same merged, a thread for those in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from edge_sdk.errors import EdgeError, RetryLater
+from edge_sdk.loading import Progress, silent
+from edge_sdk.store import Cache, Clock
+from edge_sdk.trust import Trusted
+from edge_sdk.update.device import Device
+from edge_sdk.update.errors import Offline
+from edge_sdk.update.fetching import HttpFetcher
+from edge_sdk.update.installing import install
+from edge_sdk.update.policy import Conditions, Refreshed, Updated, UpdateStatus
+from edge_sdk.update.refreshing import refresh
+
+if TYPE_CHECKING:
+    from tuf.ngclient import FetcherInterface
+
+    from edge_sdk.serving import ServingModels
+
+_Request = tuple[str, Conditions]
+
+
+class Updates:
+    """What a client does with a network. Making one imports all that this needs; predicting never does.
+
+    Args:
+        cache: what is updated.
+        serving: gets each model that was installed.
+        server: URL of the server.
+        root: what the app ships, where it says so.
+        device: for which to choose and prove.
+        clock: the wall clock.
+        fetcher: how to reach the server; HTTP by default.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        serving: ServingModels,
+        server: str,
+        root: bytes | None,
+        device: Device,
+        clock: Clock,
+        fetcher: FetcherInterface | None,
+    ) -> None:
+        self._cache, self._serving = cache, serving
+        self._server, self._root = server, root
+        self._device, self._clock = device, clock
+        self._http = HttpFetcher() if fetcher is None else None
+        self._network: FetcherInterface = fetcher or self._over_http()
+        # For bundles, whose digests are signed: a server may hand them out from elsewhere.
+        self._storage: FetcherInterface = fetcher or self._over_http().hashed
+        self._one = threading.Lock()
+        self._lock = threading.Lock()
+        self._running: dict[_Request, Future[Updated]] = {}
+        self._background: dict[str, Updated] = {}
+        self._executor: ThreadPoolExecutor | None = None
+
+    def refresh(self, progress: Progress | None) -> Refreshed:
+        """See :meth:`edge_sdk.client.EdgeClient.refresh`."""
+        with self._exclusive():
+            return self._refresh(progress)[0]
+
+    def update(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
+        """Update now. Who asks for what is being fetched already waits for it, and gets the same answer."""
+        request = name, conditions
+        with self._lock:
+            running = self._running.get(request)
+            if running is None:
+                mine: Future[Updated] = Future()
+                self._running[request] = mine
+        if running is not None:
+            return running.result()
+        try:
+            done = self._update(name, conditions, progress)
+        except BaseException as error:
+            self._end(request, mine)
+            # What interrupts one caller is nothing to do with those who wait for the same.
+            joined = (
+                error if isinstance(error, Exception) else RetryLater("the update was interrupted; try again")
+            )
+            mine.set_exception(joined)
+            raise
+        self._end(request, mine)
+        mine.set_result(done)
+        return done
+
+    def start(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
+        """Update in a thread; one that is under way already, or waits for its turn, is not begun again."""
+
+        def run() -> None:
+            try:
+                done = self.update(name, conditions, progress)
+            except EdgeError as error:
+                done = self._told(name, UpdateStatus.FAILED, str(error))
+            self._background[name] = done
+
+        started = self._told(name, UpdateStatus.STARTED)
+        with self._lock:
+            last = self._background.get(name)
+            if last is not None and last.status is UpdateStatus.STARTED:
+                return started
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(1, "edge-update")
+            self._background[name] = started
+            self._executor.submit(run)
+        return started
+
+    def wait(self) -> dict[str, Updated]:
+        """Wait for the updates in the background; how the latest of each model ended."""
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True)
+        return self.background
+
+    @property
+    def background(self) -> dict[str, Updated]:
+        """How the latest update in the background of each model ended, or that it has not."""
+        return dict(self._background)
+
+    def close(self) -> None:
+        """Wait, then close the connections."""
+        self.wait()
+        if self._http is not None:
+            self._http.close()
+
+    def _end(self, request: _Request, mine: Future[Updated]) -> None:
+        with self._lock:
+            if self._running.get(request) is mine:
+                del self._running[request]
+
+    def _update(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
+        with self._exclusive():
+            refreshed, trusted = self._refresh(progress)
+            if trusted is None:
+                return self._told(name, UpdateStatus.OFFLINE, refreshed.detail)
+            try:
+                done = install(
+                    self._cache,
+                    self._storage,
+                    self._server,
+                    trusted,
+                    name,
+                    self._device,
+                    conditions,
+                    progress or silent,
+                )
+            except Offline as error:
+                return self._told(name, UpdateStatus.OFFLINE, str(error))
+            if done.loaded is not None:
+                self._serving.adopt(done.loaded)
+            return self._told(name, done.status, done.detail)
+
+    def _told(self, name: str, status: UpdateStatus, detail: str = "") -> Updated:
+        return Updated.of(self._cache.state().models.get(name), status, detail)
+
+    def _refresh(self, progress: Progress | None) -> tuple[Refreshed, Trusted | None]:
+        return refresh(self._cache, self._network, self._server, self._clock, progress or silent, self._root)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        # Threads of this client wait for each other as long as it takes, other processes for a moment only.
+        with self._one, self._cache.updating():
+            yield
+
+    def _over_http(self) -> HttpFetcher:
+        assert self._http is not None
+        return self._http
