@@ -23,6 +23,7 @@ from edge_sdk import (
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import RetryLater, StoreError
 from edge_sdk.predict import Reason
+from edge_sdk.store import System
 from tests.edge_sdk.conftest import MODEL, Device
 
 
