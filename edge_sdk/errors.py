@@ -29,6 +29,10 @@ class NotAvailable(EdgeError):
     """What was asked for does not exist here: no such model, nothing fetched yet, no fitting target."""
 
 
+class LeaseExpired(NotAvailable):
+    """A device's key for a model was lent until now. Renew it when online; until then, fall back."""
+
+
 class UpdateRequired(EdgeError):
     """This SDK is too old for what was published. Update the app."""
 

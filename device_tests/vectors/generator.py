@@ -9,6 +9,7 @@ from device_tests.vectors import (
     bundle_contents,
     bundle_opening,
     bundle_records,
+    device_keys_page,
     encryption_page,
     identifiers_page,
     manifest_decisions,
@@ -29,6 +30,7 @@ PARTS = (
     bundle_records,
     bundle_opening,
     encryption_page,
+    device_keys_page,
     rules_page,
     recorder_page,
 )
