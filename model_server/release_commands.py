@@ -100,6 +100,34 @@ def resume(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
     return _set(server, token, channel, model, paused=False)
 
 
+@release.command()
+@click.argument("model")
+@_channel
+@click.option("--release", "number", required=True, type=click.IntRange(1), help="The release to take back.")
+@click.option("--lift", is_flag=True, help="Undo: the release may be used again.")
+@_options
+def recall(model: str, channel: str, number: int, lift: bool, server: str, token: str) -> dict[str, Any]:
+    """Take a release of MODEL back: devices that have it use the one before as soon as they hear of it.
+
+    A pause only stops new installs; a recall also ends the use of what is installed.
+    """
+    from model_server.client import AdminClient
+
+    with AdminClient(server, token) as client:
+        published = {each["release"] for each in client.releases() if _is(each, model, channel)}
+        directive = client.directives()["channels"].get(channel, {}).get(model)
+        if directive is None or number not in published:
+            has = ", ".join(map(str, sorted(published))) or "none"
+            raise NotFound(f"{model} has no release {number} in channel {channel}; it has {has}")
+        recalled = set(directive["recalled"]) - {number} if lift else {*directive["recalled"], number}
+        directive = client.set_directive(channel, model, recalled=sorted(recalled))
+    return _told(channel, model, directive)
+
+
+def _is(release: dict[str, Any], model: str, channel: str) -> bool:
+    return bool((release["model"], release["channel"]) == (model, channel))
+
+
 def _row(release: dict[str, Any], channels: dict[str, Any]) -> dict[str, Any]:
     """One release as a line: what it is, and who gets it now."""
     directive = channels.get(release["channel"], {}).get(release["model"])
@@ -112,6 +140,8 @@ def _row(release: dict[str, Any], channels: dict[str, Any]) -> dict[str, Any]:
 
 
 def _who_gets(number: int, directive: dict[str, Any]) -> str:
+    if number in directive["recalled"]:
+        return "nobody: recalled"
     if number == directive["release"]:
         share = f"{directive['ramp_bp'] / 100:g} % of devices"
     elif number == directive["base_release"] and directive["ramp_bp"] < BUCKETS:
@@ -126,6 +156,10 @@ def _set(server: str, token: str, channel: str, model: str, **changes: Any) -> d
 
     with AdminClient(server, token) as client:
         directive = client.set_directive(channel, model, **changes)
+    return _told(channel, model, directive)
+
+
+def _told(channel: str, model: str, directive: dict[str, Any]) -> dict[str, Any]:
     return {
         "model": model,
         "channel": channel,
@@ -133,4 +167,5 @@ def _set(server: str, token: str, channel: str, model: str, **changes: Any) -> d
         "percent": directive["ramp_bp"] / 100,
         "paused": directive["paused"],
         "base_release": directive["base_release"],
+        "recalled": directive["recalled"],
     }

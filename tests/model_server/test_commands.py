@@ -139,6 +139,21 @@ def test_release_commands(socket_enabled: None, running: RunningServer) -> None:
             {"percent": 100, "paused": False},
             ["100 % of devices", "nobody"],
         ),
+        (
+            ("recall", "goal", "--release", "2"),
+            {"recalled": [2]},
+            ["nobody: recalled", "nobody"],
+        ),
+        (
+            ("recall", "goal", "--release", "1"),
+            {"recalled": [1, 2]},
+            ["nobody: recalled", "nobody: recalled"],
+        ),
+        (
+            ("recall", "goal", "--release", "2", "--lift"),
+            {"recalled": [1]},
+            ["100 % of devices", "nobody: recalled"],
+        ),
     ):
         answer = run(release, *arguments, *server)
         assert (answer["model"], answer["channel"], answer["release"]) == ("goal", "stable", 2)
@@ -147,6 +162,8 @@ def test_release_commands(socket_enabled: None, running: RunningServer) -> None:
         assert [each["new_installs"] for each in listed["releases"]] == who
     with pytest.raises(NotFound, match="goal has no release in channel beta"):
         run(release, "pause", "goal", "--channel", "beta", *server)
+    with pytest.raises(NotFound, match="goal has no release 7 in channel stable; it has 1, 2"):
+        run(release, "recall", "goal", "--release", "7", *server)
     running.close()
     with pytest.raises(Unreachable, match="no answer from"):
         run(release, "list", *server)
