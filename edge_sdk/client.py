@@ -30,11 +30,10 @@ from edge_sdk.update.policy import (
 )
 
 if TYPE_CHECKING:
-    from tuf.ngclient import FetcherInterface
-
     from edge_sdk.crypto.sealing import AppKey
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
+    from edge_sdk.update.transport import Transport
     from edge_sdk.update.updates import Updates
 
 Random = Callable[[int], bytes]
@@ -63,14 +62,14 @@ class EdgeClient:
         capabilities: frozenset[str],
         preference: tuple[str, ...],
         clock: Clock,
-        fetcher: FetcherInterface | None,
+        transport: Transport | None,
     ) -> None:
         self._cache = cache
         self._server = server
         self._root = root
         self._channel = channel
         self._clock = clock
-        self._fetcher = fetcher
+        self._transport = transport
         self._serving = ServingModels(cache, engine, capabilities, max_sessions, credential)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, credential)
         self._making = threading.Lock()
@@ -89,7 +88,7 @@ class EdgeClient:
         *,
         clock: Clock | None = None,
         system: System | None = None,
-        fetcher: FetcherInterface | None = None,
+        transport: Transport | None = None,
         capabilities: frozenset[str] | None = None,
         recipes: tuple[str, ...] = PREFERENCE,
         random: Random = os.urandom,
@@ -111,7 +110,7 @@ class EdgeClient:
             max_sessions: how many threads may compute in one model at once, 1 to 3.
             clock: the wall clock, which decides what has expired; that of ``system`` by default.
             system: the disk and the clocks; the operating system by default.
-            fetcher: how to reach the server; HTTP by default.
+            transport: how to reach the server; HTTP by default.
             capabilities: what the device can run; by default what the engine can.
             recipes: which to take where a release has several that fit, best first; then the smallest.
             random: source of the install id of a new cache.
@@ -137,7 +136,7 @@ class EdgeClient:
             capabilities=can,
             preference=tuple(recipes),
             clock=clock or disk.system.now,
-            fetcher=fetcher,
+            transport=transport,
         )
 
     # -- with a network --------------------------------------------------------------------------------
@@ -220,7 +219,7 @@ class EdgeClient:
                     self._root,
                     self._device,
                     self._clock,
-                    self._fetcher,
+                    self._transport,
                 )
             return self._made
 

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
-from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.api.metadata import (
     Metadata,
     MetaFile,
@@ -26,7 +25,6 @@ from tuf.api.metadata import (
     Targets,
     Timestamp,
 )
-from tuf.ngclient import FetcherInterface
 
 from edge_sdk.contract.directives import PAYLOAD_TYPE, Directive, Directives
 from edge_sdk.contract.identifiers import format_time
@@ -34,6 +32,8 @@ from edge_sdk.contract.manifest import floor_key
 from edge_sdk.crypto import dsse
 from edge_sdk.crypto.keyfiles import public_hex
 from edge_sdk.crypto.sealing import Sealed
+from edge_sdk.update.transport import NO_HEADERS, Answer, Offline
+from model_server.ranges import Unsatisfiable, parse_range
 
 SERVER = "https://models.example.org"
 ROLES = ("root", "targets", "snapshot", "timestamp")
@@ -194,33 +194,72 @@ def _meta(version: int, data: bytes) -> MetaFile:
     return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})
 
 
-class Network(FetcherInterface):
-    """Leads to a repository without a socket; ``requests`` lists the paths that were asked for."""
+class Network:
+    """A transport that leads to a repository without a socket, and answers as the real server does.
+
+    Attributes:
+        repository: what is behind it.
+        online: whether it leads anywhere.
+        status: what to answer in place of a file, by path.
+        requests: the paths that were asked for.
+        ranges: the Range header of each request, None where it had none.
+    """
 
     def __init__(self, repository: Repository) -> None:
         self.repository = repository
         self.online = True
         self.status: dict[str, int] = {}
         self.requests: list[str] = []
+        self.ranges: list[str | None] = []
 
     def close(self) -> None:
         """Nothing to give back."""
 
-    @property
-    def hashed(self) -> Network:
-        """As of the real fetcher; nothing redirects here."""
-        return self
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        body: bytes | None = None,
+        elsewhere: bool = False,
+    ) -> Answer:
+        """As of any transport; nothing redirects here, and nothing is taken in."""
         path = urlsplit(url).path
         self.requests.append(path)
+        self.ranges.append(headers.get("Range"))
         if not self.online:
-            raise DownloadError(f"{url}: no network")
+            raise Offline(f"{url}: no network")
         status = self.status.get(path, 200 if path in self.repository.files else 404)
         if status != 200:
-            raise DownloadHTTPError(f"{url}: HTTP status {status}", status)
+            return Answer(status, {"Content-Length": "0"}, iter(()))
+        if method != "GET":
+            return Answer(405, {"Content-Length": "0"}, iter(()))
         found = self.repository.files[path]
-        return found() if callable(found) else _pieces(found)
+        if callable(found):
+            return Answer(200, {}, found())
+        return _served(found, headers)
+
+
+def _served(data: bytes, headers: Mapping[str, str]) -> Answer:
+    """An object under its digest, or the part of it that is asked for."""
+    etag = f'"{hashlib.sha256(data).hexdigest()}"'
+    said = {"ETag": etag, "Accept-Ranges": "bytes", "Content-Length": str(len(data))}
+    if headers.get("If-None-Match") == etag:
+        return Answer(304, {"ETag": etag}, iter(()))
+    asked = headers.get("Range") if headers.get("If-Range", etag) == etag else None
+    try:
+        part = parse_range(asked, len(data))
+    except Unsatisfiable:
+        return Answer(416, {"Content-Range": f"bytes */{len(data)}", "Content-Length": "0"}, iter(()))
+    if part is None:
+        return Answer(200, said, _pieces(data))
+    start, stop = part
+    said |= {
+        "Content-Range": f"bytes {start}-{stop - 1}/{len(data)}",
+        "Content-Length": str(stop - start),
+    }
+    return Answer(206, said, _pieces(data[start:stop]))
 
 
 def _pieces(data: bytes, size: int = 1000) -> Iterator[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from tuf.api.exceptions import (
     DownloadError,
@@ -14,13 +13,9 @@ from tuf.api.exceptions import (
     RepositoryError,
 )
 
-from edge_sdk.errors import NotAvailable, RetryLater, VerificationError
-
-_BUSY: Final = frozenset({408, 425, 429})
-
-
-class Offline(RetryLater):
-    """No answer, or none that is about the request: no network, a busy server, a portal in between."""
+from edge_sdk.errors import VerificationError
+from edge_sdk.update.transport import Offline as Offline
+from edge_sdk.update.transport import refusal
 
 
 @contextmanager
@@ -37,14 +32,9 @@ def translated(what: str) -> Iterator[None]:
     except DownloadLengthMismatchError as error:
         raise VerificationError(f"{what}: the server sends more than it may; refused") from error
     except DownloadHTTPError as error:
-        status = error.status_code
-        if status in _BUSY or status >= 500:
-            raise Offline(f"{what}: the server answers HTTP {status}; try again later") from error
-        raise NotAvailable(
-            f"{what}: the server answers HTTP {status}; check its address, or publish first"
-        ) from error
+        raise refusal(what, error.status_code) from error
     except DownloadError as error:
-        cause = f": {error.__cause__}" if error.__cause__ else ""
+        cause = f": {error.__cause__}" if error.__cause__ and str(error.__cause__) != str(error) else ""
         raise Offline(f"{what}: {' '.join(f'{error}{cause}'.split())}") from error
     except ExpiredMetadataError as error:
         raise VerificationError(

@@ -1,179 +1,37 @@
-"""HTTP for updates, behind the fetcher interface of the ``tuf`` package."""
+"""A transport as the fetcher that TUF's client asks for metadata."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Final, cast
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Iterator
 
-import urllib3
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
+from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from tuf.ngclient import FetcherInterface
 
-from edge_sdk.contract.directives import RUNTIME
-from edge_sdk.update.connections import TimedConnection, timed_pools
-
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-USER_AGENT: Final = f"coach-edge-sdk/{RUNTIME}"
+from edge_sdk.update.transport import Answer, Offline, Transport, check_untouched
 
 
-@dataclass(frozen=True)
-class HttpLimits:
-    """How patient a fetcher is.
+class TufFetcher(FetcherInterface):
+    """Fetches through a transport, from the server that was named and no other."""
 
-    Attributes:
-        connect_s: until a connection stands.
-        answer_s: from there being a request to the end of the answer's headers, connecting included.
-        read_s: between two pieces of an answer.
-        grace_s: after which an answer must have come at ``slowest_bytes_per_s`` on average: a server that
-            sends a byte now and then would otherwise hold an update for ever.
-        redirects: followed.
-        piece_bytes: read at once.
-    """
-
-    connect_s: float = 10.0
-    answer_s: float = 60.0
-    read_s: float = 30.0
-    grace_s: float = 30.0
-    slowest_bytes_per_s: float = 500.0
-    redirects: int = 3
-    piece_bytes: int = 65_536
-
-
-class HttpFetcher(FetcherInterface):
-    """Fetches over HTTP(S) with the system's certificates.
-
-    Bodies are taken as they are, never decompressed. A redirect to another origin is refused: what is behind
-    it is not the server that the app named (often the login page of a public network). See :attr:`hashed` for
-    what may lie elsewhere. No request carries credentials.
-    """
-
-    def __init__(
-        self, limits: HttpLimits | None = None, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._limits = limits or HttpLimits()
-        self._clock = clock
-        self._pool = timed_pools(
-            self._limits.answer_s,
-            self._limits.read_s,
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            timeout=urllib3.Timeout(connect=self._limits.connect_s, read=self._limits.read_s),
-            retries=False,
-        )
-        self.hashed: FetcherInterface = _Hashed(self)
-        """The same for bytes whose digest is known: a server may redirect to where they are stored, over HTTPS."""
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.clear()
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        return self.get(url, _same_origin)
-
-    def get(self, url: str, allowed: Callable[[str, str], str]) -> Iterator[bytes]:
-        """The body that the URL leads to.
-
-        Args:
-            url: what to begin with.
-            allowed: from ``url`` and where a redirect leads, why not to go there; empty if nothing speaks against it.
-
-        Raises:
-            DownloadError: it does not come, or comes too slowly.
-        """
-        start = self._clock()
-        latest, response = url, self._open(url)
-        for _ in range(self._limits.redirects):
-            location = response.headers.get("Location") if response.status in _REDIRECTS else None
-            if location is None:
-                break
-            response.close()
-            try:
-                latest = urljoin(latest, location)
-                obstacle = allowed(url, latest)
-            except ValueError as error:  # of a URL that is none
-                raise DownloadError(f"{url} redirects to {location!r}: {error}") from error
-            if obstacle:
-                raise DownloadError(f"{url} redirects to {obstacle}")
-            response = self._open(latest)
-        if response.status != 200:
-            response.close()
-            raise DownloadHTTPError(f"{url}: HTTP status {response.status}", response.status)
-        return self._pieces(url, response, start)
-
-    def _open(self, url: str) -> urllib3.BaseHTTPResponse:
         try:
-            return self._pool.request("GET", url, preload_content=False, redirect=False)
-        except urllib3.exceptions.HTTPError as error:
-            raise _translated(url, error) from error
-
-    def _pieces(self, url: str, response: urllib3.BaseHTTPResponse, start: float) -> Iterator[bytes]:
-        # Here and not in the caller: a guarantee around a lazy iterator must hold while it is iterated.
-        limits, received, ended = self._limits, 0, False
-        connection = cast(TimedConnection, response.connection)
-        connection.next_piece()
-        try:
-            # read1 and not stream: what trickles must be looked at as it comes, not once a piece is full.
-            while piece := response.read1(limits.piece_bytes, decode_content=False):
-                received += len(piece)
-                elapsed = self._clock() - start
-                if elapsed > limits.grace_s and received < elapsed * limits.slowest_bytes_per_s:
-                    raise SlowRetrievalError(f"{url}: {received} bytes in {elapsed:.0f} s")
-                yield piece
-                connection.next_piece()
-            ended = True
-        except urllib3.exceptions.HTTPError as error:
-            raise _translated(url, error) from error
-        finally:
-            if ended:
-                response.release_conn()
-            else:
-                response.close()  # what is left of the body must not answer the next request
+            answer = self._transport.request("GET", url)
+        except Offline as error:
+            raise DownloadError(str(error)) from error
+        if answer.status != 200:
+            answer.close()
+            raise DownloadHTTPError(f"{url}: HTTP status {answer.status}", answer.status)
+        return _pieces(url, answer)
 
 
-class _Hashed(FetcherInterface):
-    """The other side of ``HttpFetcher.hashed``."""
-
-    def __init__(self, http: HttpFetcher) -> None:
-        self._http = http
-
-    def _fetch(self, url: str) -> Iterator[bytes]:
-        return self._http.get(url, _as_private)
-
-
-def _same_origin(url: str, target: str) -> str:
-    return "" if _origin(target) == _origin(url) else "another server; a login page of the network, perhaps"
-
-
-def _as_private(url: str, target: str) -> str:
-    """HTTPS anywhere; plain HTTP only on the origin itself, or where a server on this machine is tried out."""
-    begun, goes_to = _origin(url), _origin(target)
-    if (
-        goes_to[0] == "https"
-        or goes_to == begun
-        or (begun[0] == goes_to[0] == "http" and _is_loopback(begun[1]))
-    ):
-        return ""
-    return "something that is not HTTPS; refused"
-
-
-def _is_loopback(host: str | None) -> bool:
+def _pieces(url: str, answer: Answer) -> Iterator[bytes]:
+    # Here and not in the caller: a guarantee around a lazy iterator must hold while it is iterated.
     try:
-        return host == "localhost" or ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
-
-
-def _translated(url: str, error: urllib3.exceptions.HTTPError) -> DownloadError:
-    if isinstance(error, urllib3.exceptions.NewConnectionError):  # counts as a timeout there
-        return DownloadError(f"{url}: no connection: {error.__cause__ or error}")
-    if isinstance(error, urllib3.exceptions.TimeoutError):
-        return SlowRetrievalError(f"{url}: no answer in time")
-    return DownloadError(f"{url}: {error}")
+        with answer:
+            check_untouched(url, answer)
+            yield from answer.pieces()
+    except Offline as error:
+        raise DownloadError(str(error)) from error

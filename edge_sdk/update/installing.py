@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import NotAvailable, RetryLater, StoreError, VerificationError
@@ -14,11 +13,8 @@ from edge_sdk.store.trying import trying
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
 from edge_sdk.update.device import Device
-from edge_sdk.update.errors import translated
 from edge_sdk.update.policy import Conditions, UpdateStatus
-
-if TYPE_CHECKING:
-    from tuf.ngclient import FetcherInterface
+from edge_sdk.update.transport import Transport, check_untouched, refusal
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Installation:
 
 def install(
     cache: Cache,
-    fetcher: FetcherInterface,
+    transport: Transport,
     server: str,
     trusted: Trusted,
     model: str,
@@ -76,7 +72,7 @@ def install(
         if obstacle:
             return Installation(UpdateStatus.POSTPONED, obstacle)
         cache.change(lambda state: state.wanting(artifact))
-        download(cache, fetcher, server, artifact, progress)
+        download(cache, transport, server, artifact, progress)
         served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
         if served is None:
             raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
@@ -141,9 +137,7 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
     )
 
 
-def download(
-    cache: Cache, fetcher: FetcherInterface, server: str, artifact: Artifact, progress: Progress
-) -> None:
+def download(cache: Cache, transport: Transport, server: str, artifact: Artifact, progress: Progress) -> None:
     """Bring a bundle into the cache, counted and hashed as it comes.
 
     Raises:
@@ -153,9 +147,13 @@ def download(
     """
     digest, received = hashlib.sha256(), 0
     progress("download", 0, artifact.length)
-    with cache.partial(artifact.sha256) as file, translated(artifact.path):
+    url = f"{server}/v1/bundles/{artifact.sha256}"
+    with cache.partial(artifact.sha256) as file, transport.request("GET", url, elsewhere=True) as answer:
+        if answer.status != 200:
+            raise refusal(artifact.path, answer.status)
+        check_untouched(url, answer)
         file.truncate(0)
-        for piece in fetcher.fetch(f"{server}/v1/bundles/{artifact.sha256}"):
+        for piece in answer.pieces():
             received += len(piece)
             if received > artifact.length:
                 raise VerificationError(

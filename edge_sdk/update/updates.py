@@ -14,14 +14,14 @@ from edge_sdk.store import Cache, Clock
 from edge_sdk.trust import Trusted
 from edge_sdk.update.device import Device
 from edge_sdk.update.errors import Offline
-from edge_sdk.update.fetching import HttpFetcher
+from edge_sdk.update.fetching import TufFetcher
+from edge_sdk.update.http import HttpTransport
 from edge_sdk.update.installing import install
 from edge_sdk.update.policy import Conditions, Refreshed, Updated, UpdateStatus
 from edge_sdk.update.refreshing import refresh
+from edge_sdk.update.transport import Transport
 
 if TYPE_CHECKING:
-    from tuf.ngclient import FetcherInterface
-
     from edge_sdk.serving import ServingModels
 
 _Request = tuple[str, Conditions]
@@ -37,7 +37,7 @@ class Updates:
         root: what the app ships, where it says so.
         device: for which to choose and prove.
         clock: the wall clock.
-        fetcher: how to reach the server; HTTP by default.
+        transport: how to reach the server; HTTP by default.
     """
 
     def __init__(
@@ -48,15 +48,14 @@ class Updates:
         root: bytes | None,
         device: Device,
         clock: Clock,
-        fetcher: FetcherInterface | None,
+        transport: Transport | None,
     ) -> None:
         self._cache, self._serving = cache, serving
         self._server, self._root = server, root
         self._device, self._clock = device, clock
-        self._http = HttpFetcher() if fetcher is None else None
-        self._network: FetcherInterface = fetcher or self._over_http()
-        # For bundles, whose digests are signed: a server may hand them out from elsewhere.
-        self._storage: FetcherInterface = fetcher or self._over_http().hashed
+        self._http = HttpTransport() if transport is None else None
+        self._transport: Transport = transport or self._over_http()
+        self._metadata = TufFetcher(self._transport)
         self._one = threading.Lock()
         self._lock = threading.Lock()
         self._running: dict[_Request, Future[Updated]] = {}
@@ -145,7 +144,7 @@ class Updates:
             try:
                 done = install(
                     self._cache,
-                    self._storage,
+                    self._transport,
                     self._server,
                     trusted,
                     name,
@@ -163,7 +162,7 @@ class Updates:
         return Updated.of(self._cache.state().models.get(name), status, detail)
 
     def _refresh(self, progress: Progress | None) -> tuple[Refreshed, Trusted | None]:
-        return refresh(self._cache, self._network, self._server, self._clock, progress or silent, self._root)
+        return refresh(self._cache, self._metadata, self._server, self._clock, progress or silent, self._root)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -171,6 +170,6 @@ class Updates:
         with self._one, self._cache.updating():
             yield
 
-    def _over_http(self) -> HttpFetcher:
+    def _over_http(self) -> HttpTransport:
         assert self._http is not None
         return self._http

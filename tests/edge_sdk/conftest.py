@@ -41,7 +41,7 @@ class Device:
             "engine": self.engine,
             "capabilities": frozenset({"tflite"}),
             "clock": lambda: self.now,
-            "fetcher": self.network,
+            "transport": self.network,
         }
         return self.stack.enter_context(EdgeClient.open(self.folder, **{**settings, **options}))
 
@@ -52,7 +52,7 @@ class Device:
 
     def predicts(self) -> tuple[int, float]:
         """Release and answer of a freshly opened cache, without any network."""
-        answer = self.open(server=None, fetcher=None).model(MODEL).predict(ROW, deadline_ms=60_000)
+        answer = self.open(server=None, transport=None).model(MODEL).predict(ROW, deadline_ms=60_000)
         return answer.release, answer.values["probability"]
 
 

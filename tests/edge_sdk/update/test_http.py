@@ -1,4 +1,4 @@
-"""The real fetcher against a server on this machine."""
+"""The real transport against a server on this machine."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
+from tuf.api.exceptions import DownloadError, DownloadHTTPError
 
 from device_tests.simulator.models import fake_model
 from edge_sdk import RefreshStatus, RetryLater, UpdateStatus, VerificationError
 from edge_sdk.update import connections
-from edge_sdk.update.fetching import USER_AGENT, HttpFetcher, HttpLimits
+from edge_sdk.update.fetching import TufFetcher
+from edge_sdk.update.http import USER_AGENT, HttpLimits, HttpTransport
+from edge_sdk.update.transport import Offline
 from tests.edge_sdk.conftest import MODEL, Device
 
 pytestmark = pytest.mark.loopback
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
+Reply = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server:
     """Answers by path; ``seen`` holds the headers of each request, ``ports`` where it came from."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, Reply] = {}
         self.seen: list[dict[str, str]] = []
         self.ports: list[int] = []
         outer = self
@@ -55,7 +57,13 @@ class Server:
         self._server.server_close()
 
 
-def body(data: bytes, announced: int | None = None) -> Answer:
+def whole(transport: HttpTransport, url: str) -> bytes:
+    with transport.request("GET", url) as answer:
+        assert answer.status == 200
+        return b"".join(answer.pieces())
+
+
+def body(data: bytes, announced: int | None = None) -> Reply:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(data) if announced is None else announced))
@@ -66,7 +74,7 @@ def body(data: bytes, announced: int | None = None) -> Answer:
     return answer
 
 
-def status(code: int, **headers: str) -> Answer:
+def status(code: int, **headers: str) -> Reply:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(code)
         for name, value in headers.items():
@@ -93,10 +101,10 @@ def storage(socket_enabled: None) -> Iterator[Server]:
 
 
 @pytest.fixture
-def fetcher(server: Server) -> Iterator[HttpFetcher]:
-    fetcher = HttpFetcher(HttpLimits(connect_s=5, read_s=5))
-    yield fetcher
-    fetcher.close()
+def transport(server: Server) -> Iterator[HttpTransport]:
+    transport = HttpTransport(HttpLimits(connect_s=5, read_s=5))
+    yield transport
+    transport.close()
 
 
 def test_the_whole_way(server: Server, device: Device) -> None:
@@ -104,7 +112,7 @@ def test_the_whole_way(server: Server, device: Device) -> None:
     for path, data in device.repository.files.items():
         assert isinstance(data, bytes)
         server.answers[path] = body(data)
-    client = device.open(server=server.url + "/", fetcher=None)
+    client = device.open(server=server.url + "/", transport=None)
     assert client.update(MODEL).status is UpdateStatus.INSTALLED
     assert device.predicts()[0] == 2
     assert {headers["User-Agent"] for headers in server.seen} == {USER_AGENT}
@@ -117,7 +125,7 @@ def test_a_bundle_that_breaks_off(server: Server, device: Device) -> None:
     for path, data in device.repository.files.items():
         assert isinstance(data, bytes)
         server.answers[path] = body(data)
-    client = device.open(server=server.url, fetcher=None)
+    client = device.open(server=server.url, transport=None)
     server.answers[f"/v1/bundles/{new.sha256}"] = body(new.served[:100])
     with pytest.raises(RetryLater, match="ended after 100 of"):
         client.update(MODEL)
@@ -128,25 +136,25 @@ def test_a_bundle_that_breaks_off(server: Server, device: Device) -> None:
 
 def test_nobody_listens(server: Server, device: Device) -> None:
     server.close()
-    refreshed = device.open(server=server.url, fetcher=None).refresh()
+    refreshed = device.open(server=server.url, transport=None).refresh()
     assert refreshed.status is RefreshStatus.OFFLINE
     assert "no connection" in refreshed.detail
     assert "refused" in refreshed.detail
     server.__init__()  # type: ignore[misc]  # for the fixture to close
 
 
-def test_same_origin_redirects_are_followed(server: Server, fetcher: HttpFetcher) -> None:
+def test_same_origin_redirects_are_followed(server: Server, transport: HttpTransport) -> None:
     server.answers = {"/a": status(302, Location="/b"), "/b": status(307, Location="/c"), "/c": body(b"here")}
-    assert fetcher.download_bytes(f"{server.url}/a", 10) == b"here"
+    assert whole(transport, f"{server.url}/a") == b"here"
 
 
 @pytest.mark.parametrize(
     "target", ["http://localhost:{port}/b", "https://127.0.0.1:{port}/b", "//example.org/b"]
 )
-def test_other_redirects_are_not(server: Server, fetcher: HttpFetcher, target: str) -> None:
+def test_other_redirects_are_not(server: Server, transport: HttpTransport, target: str) -> None:
     server.answers = {"/a": status(302, Location=target.format(port=server.url.rpartition(":")[2]))}
-    with pytest.raises(DownloadError, match="redirects to another server"):
-        fetcher.download_bytes(f"{server.url}/a", 10)
+    with pytest.raises(Offline, match="redirects to another server"):
+        whole(transport, f"{server.url}/a")
     assert len(server.seen) == 1
 
 
@@ -163,7 +171,7 @@ def test_a_bundle_may_lie_in_storage_and_nothing_else(
         "/kept/here?signature=1": status(307, Location="there"),
         "/kept/there": body(new.served),
     }
-    client = device.open(server=server.url, fetcher=None)
+    client = device.open(server=server.url, transport=None)
     for moved in ("/metadata/timestamp.json", "/v1/directives"):
         honest = server.answers[moved]
         data = device.repository.files[moved]
@@ -191,30 +199,29 @@ def test_storage_with_other_bytes_is_refused(server: Server, storage: Server, de
     server.answers[f"/v1/bundles/{new.sha256}"] = status(302, Location=f"{storage.url}/kept")
     storage.answers = {"/kept": body(b"x" * len(new.served))}
     with pytest.raises(VerificationError, match="other bytes than the signed ones"):
-        device.open(server=server.url, fetcher=None).update(MODEL)
+        device.open(server=server.url, transport=None).update(MODEL)
     assert device.predicts()[0] == 1
 
 
-def test_redirects_in_a_circle_end(server: Server, fetcher: HttpFetcher) -> None:
+def test_redirects_in_a_circle_end(server: Server, transport: HttpTransport) -> None:
     server.answers = {"/a": status(302, Location="/a")}
-    with pytest.raises(DownloadHTTPError):
-        fetcher.download_bytes(f"{server.url}/a", 10)
+    assert transport.request("GET", f"{server.url}/a").status == 302
     assert len(server.seen) == 4
 
 
 @pytest.mark.parametrize("code", [204, 206, 304, 403, 404, 500])
-def test_anything_but_200_is_an_error(server: Server, fetcher: HttpFetcher, code: int) -> None:
+def test_anything_but_200_is_an_error_for_tuf(server: Server, transport: HttpTransport, code: int) -> None:
     server.answers = {"/a": status(code)}
     with pytest.raises(DownloadHTTPError) as caught:
-        fetcher.download_bytes(f"{server.url}/a", 10)
+        TufFetcher(transport).download_bytes(f"{server.url}/a", 10)
     assert caught.value.status_code == code
 
 
-def test_a_connection_with_an_unread_rest_is_not_used_again(server: Server, fetcher: HttpFetcher) -> None:
+def test_a_connection_with_an_unread_rest_is_not_used_again(server: Server, transport: HttpTransport) -> None:
     server.answers = {"/long": body(b"x" * 1_000_000), "/short": body(b"short")}
     with pytest.raises(DownloadError, match="exceeding"):
-        fetcher.download_bytes(f"{server.url}/long", 100)
-    assert fetcher.download_bytes(f"{server.url}/short", 100) == b"short"
+        TufFetcher(transport).download_bytes(f"{server.url}/long", 100)
+    assert whole(transport, f"{server.url}/short") == b"short"
 
 
 def test_a_byte_now_and_then_is_given_up(server: Server) -> None:
@@ -225,15 +232,15 @@ def test_a_byte_now_and_then_is_given_up(server: Server) -> None:
         handler.wfile.flush()
         assert released.wait(60)
 
-    fetcher = HttpFetcher(HttpLimits(read_s=20), clock=lambda: float(next(times)))
+    transport = HttpTransport(HttpLimits(read_s=20), clock=lambda: float(next(times)))
     server.answers = {"/a": trickle}
-    with pytest.raises(SlowRetrievalError, match="10 bytes in 40 s"):
-        fetcher.download_bytes(f"{server.url}/a", 1000)
+    with pytest.raises(Offline, match="10 bytes in 40 s"):
+        whole(transport, f"{server.url}/a")
     released.set()
-    fetcher.close()
+    transport.close()
 
 
-def test_chunked_bodies(server: Server, fetcher: HttpFetcher) -> None:
+def test_chunked_bodies(server: Server, transport: HttpTransport) -> None:
     def chunks(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
@@ -249,9 +256,9 @@ def test_chunked_bodies(server: Server, fetcher: HttpFetcher) -> None:
         handler.close_connection = True
 
     server.answers = {"/a": chunks, "/b": broken_off}
-    assert fetcher.download_bytes(f"{server.url}/a", 10) == b"abcdefg"
-    with pytest.raises(DownloadError):
-        fetcher.download_bytes(f"{server.url}/b", 10)
+    assert whole(transport, f"{server.url}/a") == b"abcdefg"
+    with pytest.raises(Offline):
+        whole(transport, f"{server.url}/b")
 
 
 def test_silence_is_given_up(server: Server) -> None:
@@ -261,14 +268,14 @@ def test_silence_is_given_up(server: Server) -> None:
         assert released.wait(30)
 
     server.answers = {"/a": silence}
-    fetcher = HttpFetcher(HttpLimits(read_s=0.05))
-    with pytest.raises(SlowRetrievalError, match="no answer in time"):
-        fetcher.download_bytes(f"{server.url}/a", 1000)
+    transport = HttpTransport(HttpLimits(read_s=0.05))
+    with pytest.raises(Offline, match="no answer in time"):
+        whole(transport, f"{server.url}/a")
     released.set()
-    fetcher.close()
+    transport.close()
 
 
-def trickle(head: bytes, drop: bytes, left: threading.Event, drops: int = 3_000) -> Answer:
+def trickle(head: bytes, drop: bytes, left: threading.Event, drops: int = 3_000) -> Reply:
     """Sends ``head``, then one ``drop`` after the other, each in time for a socket; ends when nobody reads."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -300,10 +307,10 @@ def test_trickling_anything_but_the_body_is_given_up(server: Server, kind: str) 
     left, threads = threading.Event(), set(threading.enumerate())
     server.answers = {"/a": trickle(*ENDLESS[kind], left)}
     in_headers = "chunk" not in kind and "trailer" not in kind
-    fetcher = HttpFetcher(HttpLimits(answer_s=0.2) if in_headers else HttpLimits(read_s=0.2))
-    with pytest.raises(SlowRetrievalError, match="no answer in time"):
-        fetcher.download_bytes(f"{server.url}/a", 1000)
-    fetcher.close()
+    transport = HttpTransport(HttpLimits(answer_s=0.2) if in_headers else HttpLimits(read_s=0.2))
+    with pytest.raises(Offline, match="no answer in time"):
+        whole(transport, f"{server.url}/a")
+    transport.close()
     assert left.wait(60), "the socket was closed"
     new = {thread.name for thread in set(threading.enumerate()) - threads}
     assert [name for name in new if "process_request_thread" not in name] == [], "other than the server's"
@@ -312,7 +319,7 @@ def test_trickling_anything_but_the_body_is_given_up(server: Server, kind: str) 
 def test_a_server_that_trickles_headers_does_not_keep_the_lock(server: Server, device: Device) -> None:
     left = threading.Event()
     server.answers = {"/metadata/2.root.json": trickle(*ENDLESS["one header"], left)}
-    client = device.open(server=server.url, fetcher=HttpFetcher(HttpLimits(answer_s=0.2)))
+    client = device.open(server=server.url, transport=HttpTransport(HttpLimits(answer_s=0.2)))
     assert client.refresh().status is RefreshStatus.OFFLINE
     with device.open()._cache.updating():
         assert device.predicts()[0] == 1
@@ -333,12 +340,12 @@ def test_the_deadline_of_an_answer_is_not_that_of_its_body(
 
     monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: monotonic() + passed[0]))
     server.answers = {"/a": slowly, "/b": body(b"again")}
-    fetcher = HttpFetcher(HttpLimits(answer_s=60, read_s=60))
-    pieces = fetcher.fetch(f"{server.url}/a")
+    transport = HttpTransport(HttpLimits(answer_s=60, read_s=60))
+    pieces = transport.request("GET", f"{server.url}/a").pieces()
     assert next(pieces) == b"x" * 10
     passed[0] = 1_000.0
     asked.set()
     assert b"".join(pieces) == b"y" * 10
-    assert fetcher.download_bytes(f"{server.url}/b", 10) == b"again"
+    assert whole(transport, f"{server.url}/b") == b"again"
     assert len(set(server.ports)) == 1, "one connection for both"
-    fetcher.close()
+    transport.close()

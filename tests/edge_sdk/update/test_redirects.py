@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import pytest
 import urllib3
-from tuf.api.exceptions import DownloadError, DownloadHTTPError
 
-from edge_sdk.update.fetching import HttpFetcher
+from edge_sdk.update.http import HttpTransport
+from edge_sdk.update.transport import Offline
 
 SITE, TOY, LAN = "https://models.example.org/v1/bundles/x", "http://127.0.0.1:8080/x", "http://10.0.0.7/x"
 
 
-class Answers(HttpFetcher):
+class Answers(HttpTransport):
     """Redirects along a list of locations, then says 404; ``asked`` is where it was led."""
 
     def __init__(self, *locations: str) -> None:
@@ -21,7 +22,9 @@ class Answers(HttpFetcher):
         self.asked: list[str] = []
         self._locations = iter(locations)
 
-    def _open(self, url: str) -> urllib3.BaseHTTPResponse:
+    def _open(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> urllib3.BaseHTTPResponse:
         self.asked.append(url)
         location = next(self._locations, None)
         headers = {} if location is None else {"Location": location}
@@ -50,10 +53,9 @@ FOLLOWED = [
 
 @pytest.mark.parametrize(("url", "locations", "asked"), FOLLOWED)
 def test_hashed_bytes_may_lie_elsewhere(url: str, locations: list[str], asked: list[str]) -> None:
-    fetcher = Answers(*locations)
-    with pytest.raises(DownloadHTTPError, match="404"):
-        fetcher.hashed.fetch(url)
-    assert fetcher.asked == [url, *asked]
+    transport = Answers(*locations)
+    assert transport.request("GET", url, elsewhere=True).status == 404
+    assert transport.asked == [url, *asked]
 
 
 REFUSED = [
@@ -74,10 +76,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("url", "locations", "message"), REFUSED)
 def test_but_not_everywhere(url: str, locations: list[str], message: str) -> None:
-    fetcher = Answers(*locations)
-    with pytest.raises(DownloadError, match=message):
-        fetcher.hashed.fetch(url)
-    assert fetcher.asked == [url, *locations[:-1]]
+    transport = Answers(*locations)
+    with pytest.raises(Offline, match=message):
+        transport.request("GET", url, elsewhere=True)
+    assert transport.asked == [url, *locations[:-1]]
 
 
 @pytest.mark.parametrize(
@@ -85,14 +87,19 @@ def test_but_not_everywhere(url: str, locations: list[str], message: str) -> Non
     ["https://storage.example.net/x", "http://models.example.org/x", "https://models.example.org:444/x"],
 )
 def test_what_no_digest_is_known_of_stays_on_its_origin(location: str) -> None:
-    fetcher = Answers(location)
-    with pytest.raises(DownloadError, match="redirects to another server"):
-        fetcher.fetch(SITE)
-    assert fetcher.asked == [SITE]
+    transport = Answers(location)
+    with pytest.raises(Offline, match="redirects to another server"):
+        transport.request("GET", SITE)
+    assert transport.asked == [SITE]
 
 
 def test_three_and_no_more() -> None:
-    fetcher = Answers(*["https://a.example/x"] * 9)
-    with pytest.raises(DownloadHTTPError, match="302"):
-        fetcher.hashed.fetch(SITE)
-    assert len(fetcher.asked) == 4
+    transport = Answers(*["https://a.example/x"] * 9)
+    assert transport.request("GET", SITE, elsewhere=True).status == 302
+    assert len(transport.asked) == 4
+
+
+def test_what_is_sent_is_sent_to_one_place() -> None:
+    transport = Answers("/elsewhere")
+    assert transport.request("POST", SITE, body=b"{}", elsewhere=True).status == 302
+    assert transport.asked == [SITE]
