@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge_sdk.aio import AsyncEdgeClient as AsyncEdgeClient
     from edge_sdk.client import EdgeClient as EdgeClient
     from edge_sdk.crypto.sealing import AppKey as AppKey
     from edge_sdk.errors import DeadlineExceeded as DeadlineExceeded
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AppKey": "crypto.sealing",
+    "AsyncEdgeClient": "aio",
     "Conditions": "update.policy",
     "DeadlineExceeded": "errors",
     "EdgeClient": "client",
