@@ -37,7 +37,7 @@ COMMANDS = {
     "keys": ("converters.release.commands:keys", "Signing keys: one file and one passphrase each."),
     "bundle": ("converters.seal_commands:bundle", "Seal, verify and open bundles."),
     "publish": ("coach_edge.publish:publish", "Sign bundles offline and hand them to a server."),
-    "release": ("model_server.release_commands:release", "Releases: list, rollout, pause, resume, recall."),
+    "release": ("coach_edge.release:release", "Releases: list, rollout, pause, recall, rollback, promote."),
     "serve": ("model_server.commands:serve", "The manifest server."),
     "fetch": ("edge_sdk.commands:fetch", "Bring a model into a cache, verified."),
     "predict": ("edge_sdk.commands:predict", "Predict offline from a cache."),

@@ -12,6 +12,7 @@ import click
 from converters.release import memory
 from converters.release.keys import Signers, load_signers, offline_folder
 from converters.release.signing import artifact_of, newest_release, read_targets, sign_publication
+from edge_sdk.contract.manifest import Artifact, Manifest
 from edge_sdk.crypto.options import command_line_passphrase
 from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import Sealed
@@ -115,36 +116,70 @@ def publish_release(
         InputError: bundles of several models.
         ServerError: the server cannot be reached or refuses.
     """
+    models = {sealed.entry.model for sealed in bundles}
+    if len(models) != 1:
+        raise InputError(f"the bundles are of {', '.join(sorted(models))}; publish one model at a time")
+    (model,) = models
+
+    def add(published: Manifest | None) -> list[Artifact]:
+        number = release or newest_release(published, model, channel) + 1
+        return [artifact_of(sealed, channel=channel, release=number) for sealed in bundles]
+
+    def upload() -> None:
+        for done, sealed in enumerate(bundles):
+            progress("upload", done, len(bundles))
+            client.put_object(sealed.served)
+            client.put_object(sealed.segments)
+        progress("upload", len(bundles), len(bundles))
+
+    return hand_over(client, root, keys, signers, add, upload, ramp_bp=ramp_bp, now=now)
+
+
+def hand_over(
+    client: AdminClient,
+    root: bytes,
+    keys: Path,
+    signers: Signers,
+    add: Callable[[Manifest | None], Sequence[Artifact]],
+    upload: Callable[[], None],
+    *,
+    ramp_bp: int,
+    now: datetime,
+) -> dict[str, Any]:
+    """Sign one more release on top of what the server has, and hand it over.
+
+    Args:
+        client: of the server.
+        root: what devices trust.
+        keys: the folder of the offline keys, where what was signed last is remembered.
+        signers: the unlocked keys of that folder.
+        add: from what is published, the artifacts of the new release.
+        upload: brings their bytes to the server, where they are not there yet.
+        ramp_bp: basis points of devices that get it at once.
+        now: when it is signed.
+    """
     previous = client.current_targets()
     published = None if previous is None else read_targets(previous, root)
     base_version = published.version if published else 0
     folder = offline_folder(keys)
     if (last := memory.read(folder)) is not None:
         last.check_base(base_version, previous)
-    models = {sealed.entry.model for sealed in bundles}
-    if len(models) != 1:
-        raise InputError(f"the bundles are of {', '.join(sorted(models))}; publish one model at a time")
-    (model,) = models
-    number = release or newest_release(published, model, channel) + 1
-    additions = [artifact_of(sealed, channel=channel, release=number) for sealed in bundles]
+    additions = add(published)
     publication = sign_publication(
         previous, root, additions, keys=signers.keys, director=signers.director, issued=now
     )
-    for done, sealed in enumerate(bundles):
-        progress("upload", done, len(bundles))
-        client.put_object(sealed.served)
-        client.put_object(sealed.segments)
-    progress("upload", len(bundles), len(bundles))
+    upload()
     memory.write(folder, memory.Signed.of(base_version + 1, publication.targets, previous))
     try:
         client.publish(publication, base_version=base_version, ramp_bp=ramp_bp)
     except Conflict:
         memory.restore(folder, last)  # somebody else was first: what was signed here is not what comes next
         raise
+    entry = additions[0].entry
     return {
-        "model": model,
-        "channel": channel,
-        "release": number,
+        "model": entry.model,
+        "channel": entry.channel,
+        "release": entry.release,
         "percent": ramp_bp / 100,
         "artifacts": [
             {"path": artifact.path, "bytes": artifact.length, "sha256": artifact.sha256}
