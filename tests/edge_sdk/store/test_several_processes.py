@@ -18,11 +18,11 @@ import os, sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-sys.path[:] = sys.argv[3:]
+sys.path[:] = sys.argv[4:]
 from edge_sdk.store import Cache, lock
 lock.locked = lambda path, wait_s: nullcontext()
-me, cache = int(sys.argv[2]), Cache.open(Path(sys.argv[1]), %r, os.urandom)
-for turn in range(%d):
+me, cache = int(sys.argv[2]), Cache.open(Path(sys.argv[1]), sys.stdin.buffer.read(), os.urandom)
+for turn in range(int(sys.argv[3])):
     with cache.updating():
         data = os.urandom(50)
         blob = cache.put(data)
@@ -34,18 +34,20 @@ for turn in range(%d):
     if cache.verified(pinned) is None:
         assert cache.state().pinned_root != pinned, "the state names a blob that is not there"
     assert cache.state().wanted[f"p{me}"] == blob, "a change was lost"
-""" % (ROOT, TURNS)
+"""
 
 
 def test_without_locks(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "cache")]
     path = [entry or os.getcwd() for entry in sys.path]
     running = [
-        subprocess.Popen([*command, str(number), *path], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, str(number), str(TURNS), *path], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         for number in range(PROCESSES)
     ]
-    said = [process.communicate(timeout=120)[1] for process in running]
-    assert said == [""] * PROCESSES
+    said = [process.communicate(ROOT, timeout=120)[1] for process in running]
+    assert said == [b""] * PROCESSES
     cache = Cache(tmp_path / "cache")
     state = cache.state()
     # One for making the cache, and every change since: none was taken back.
