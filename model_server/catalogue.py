@@ -51,9 +51,14 @@ class Catalogue:
         import sqlalchemy as sa
 
         self._tables = _tables()
-        with _translated():
+        with translated():
             self._engine = sa.create_engine(url)
             self._tables.metadata.create_all(self._engine)
+
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for those who keep tables of their own beside these."""
+        return self._engine
 
     def close(self) -> None:
         """Close every connection."""
@@ -62,7 +67,7 @@ class Catalogue:
     def version(self) -> tuple[int, str] | None:
         """Version and digest of the targets that the rows are from."""
         table = self._tables.described
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             row = connection.execute(table.select()).first()
         return None if row is None else (int(row.targets_version), str(row.targets_sha256))
 
@@ -87,7 +92,7 @@ class Catalogue:
             "targets_version": state.version,
             "targets_sha256": layout.digest(state.targets),
         }
-        with _translated(), self._engine.begin() as connection:
+        with translated(), self._engine.begin() as connection:
             connection.execute(self._tables.artifacts.delete())
             connection.execute(self._tables.described.delete())
             if rows:
@@ -97,7 +102,7 @@ class Catalogue:
     def first_seen(self) -> dict[str, datetime]:
         """When each artifact in the rows was first signed, by target path."""
         table = self._tables.artifacts
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             rows = connection.execute(table.select()).all()
         return {
             target_path(row.model, row.channel, row.release, row.target, row.recipe): identifiers.parse_time(
@@ -110,7 +115,7 @@ class Catalogue:
         """Releases by model, channel and number, newest first, each with its artifacts."""
         table = self._tables.artifacts
         order = (table.c.model, table.c.channel, table.c.release.desc(), table.c.target, table.c.recipe)
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             rows = connection.execute(table.select().order_by(*order)).mappings().all()
         releases: dict[tuple[str, str, int], dict[str, Any]] = {}
         for row in rows:
@@ -129,13 +134,13 @@ class Catalogue:
             "action": action,
             "detail": json.dumps(detail, sort_keys=True),
         }
-        with _translated(), self._engine.begin() as connection:
+        with translated(), self._engine.begin() as connection:
             connection.execute(self._tables.audit.insert(), [row])
 
     def audited(self) -> list[dict[str, Any]]:
         """Everything that was noted, oldest first."""
         table = self._tables.audit
-        with _translated(), self._engine.connect() as connection:
+        with translated(), self._engine.connect() as connection:
             rows = connection.execute(table.select().order_by(table.c.id)).mappings().all()
         return [
             {"at": row["at"], "action": row["action"], "detail": json.loads(row["detail"])} for row in rows
@@ -178,7 +183,7 @@ def _tables() -> _Tables:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """The one place where the database's errors become ours."""
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -38,4 +38,8 @@ class Unreachable(ServerError):
 
 
 class Unauthorized(ServerError):
-    """The server does not take this token."""
+    """The server does not take this token or credential. Get another one."""
+
+
+class Revoked(ServerError):
+    """This device gets no more keys. Make a new device key and enrol it."""

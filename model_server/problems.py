@@ -19,6 +19,8 @@ TYPE_PREFIX = "about:coach-edge/"
 KINDS: Mapping[type[Exception], tuple[int, str, str]] = {
     errors.NotFound: (404, "not-found", "Not published here"),
     errors.Conflict: (409, "conflict", "Somebody else was faster"),
+    errors.Unauthorized: (401, "unauthorized", "Wrong token"),
+    errors.Revoked: (403, "device-revoked", "The device was revoked"),
     errors.Refused: (422, "refused", "Refused"),
     errors.StateError: (500, "damaged-store", "The store is damaged"),
     errors.StorageError: (503, "storage-unavailable", "The store is not available"),

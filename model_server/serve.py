@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,7 +17,9 @@ from feature_spec.extras import require
 from model_server import token_file
 from model_server.app import create_app
 from model_server.catalogue import Catalogue
+from model_server.device_routes import origin_of
 from model_server.errors import ServerError, StartError
+from model_server.key_provider import KEK_FILE, KeyProvider, load_local
 from model_server.keys import OnlineKeys
 from model_server.services import Services, create_services
 from model_server.settings import Clock, Settings, utc_now
@@ -40,8 +43,7 @@ class RunningServer:
     def __init__(self, services: Services, listening: socket.socket, clock: Clock) -> None:
         """Start the threads; see :func:`start`."""
         waitress: Any = require("waitress", extra="server")
-        host, port = listening.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = _url(listening)
         self.token = services.token
         self._services, self._clock = services, clock
         self._server: Any = waitress.create_server(
@@ -140,6 +142,7 @@ def start(
     token: str | None = None,
     settings: Settings | None = None,
     clock: Clock = utc_now,
+    key_provider: KeyProvider | None = None,
 ) -> RunningServer:
     """Start a server in threads of this process.
 
@@ -153,6 +156,7 @@ def start(
         token: admin token; the one in ``data`` by default, made at the first start.
         settings: limits and lifetimes.
         clock: what time it is.
+        key_provider: wraps the data keys of bundles sealed for devices; by default a key of its own in ``data``.
 
     Raises:
         StartError: anything that is set wrong, such as a port in use.
@@ -175,12 +179,23 @@ def start(
             store=store,
             catalogue=catalogue,
             token=token if token is not None else token_file.stored_token(data),
-            settings=settings,
+            settings=_with_origin(settings or Settings(), listening),
             clock=clock,
+            key_provider=key_provider or load_local(data / KEK_FILE),
         )
         running = RunningServer(services, listening, clock)
         undo.pop_all()
     return running
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _with_origin(settings: Settings, listening: socket.socket) -> Settings:
+    """Where nobody says under which addresses devices come, it is the one that is listened on."""
+    return settings if settings.origins else replace(settings, origins=(origin_of(_url(listening)),))
 
 
 def _listen(bind: str) -> socket.socket:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model_server.bundle_keys import BundleKeys
 from model_server.catalogue import Catalogue
+from model_server.devices import Devices
 from model_server.errors import StartError
+from model_server.key_provider import KeyProvider
 from model_server.keys import OnlineKeys
+from model_server.leasing import Leasing
 from model_server.publishing import Publisher
 from model_server.settings import Clock, Settings, utc_now
 from model_server.signing import OnlineSigner, Resigner
@@ -26,6 +30,8 @@ class Services:
     catalogue: Catalogue
     settings: Settings
     token: str
+    clock: Clock
+    leasing: Leasing | None = None
 
     def __repr__(self) -> str:
         return "Services(...)"  # the token must not end up in a log
@@ -40,8 +46,11 @@ def create_services(
     token: str,
     settings: Settings | None = None,
     clock: Clock = utc_now,
+    key_provider: KeyProvider | None = None,
 ) -> Services:
     """Put a server together over a store, and complete what an interrupted one left there.
+
+    Without a ``key_provider`` it serves no bundles of the tier ``device-key``.
 
     Raises:
         StartError: the store belongs to another root or director, or the token is too short.
@@ -62,4 +71,8 @@ def create_services(
     publisher.recover()
     resigner = Resigner(repository, OnlineSigner(repository, keys, settings))
     resigner.tick(clock())
-    return Services(repository, publisher, resigner, catalogue, settings, token)
+    leasing = None
+    if key_provider is not None:
+        engine = catalogue.engine
+        leasing = Leasing(repository, keys, Devices(engine), BundleKeys(engine, key_provider), settings)
+    return Services(repository, publisher, resigner, catalogue, settings, token, clock, leasing)

@@ -27,6 +27,8 @@ class Settings:
         max_body_bytes: longest request body, and so the largest bundle.
         piece_bytes: how much of a bundle is read and sent at a time.
         threads: requests served at the same time.
+        origins: scheme, host and port of the addresses under which devices enrol; a proof names one of them.
+        lease_lifetime: how long a device may use a data key before it asks again.
         drain_s: how long requests under way may take to finish when the server stops.
     """
 
@@ -38,4 +40,6 @@ class Settings:
     max_body_bytes: int = 64 * 1024 * 1024
     piece_bytes: int = 256 * 1024
     threads: int = 8
+    origins: tuple[str, ...] = ()
+    lease_lifetime: timedelta = timedelta(days=30)
     drain_s: float = 5.0

@@ -74,7 +74,7 @@ def test_serve_until_a_signal(
     )
     assert signal.getsignal(number) is before
     assert sorted(path.name for path in (folder / "edge-data").iterdir()) == [
-        "admin-token", "catalogue.sqlite", "objects",
+        "admin-token", "catalogue.sqlite", "key-encryption-keys", "objects",
     ]  # fmt: skip
 
 

@@ -245,7 +245,9 @@ def test_a_second_start_has_everything(tmp_path: Path) -> None:
         assert client.directives() == before
         assert client.current_targets() == LIVE_FIRST.targets()
     assert stat.S_IMODE((tmp_path / "admin-token").stat().st_mode) == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["admin-token", "catalogue.sqlite", "objects"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "admin-token", "catalogue.sqlite", "key-encryption-keys", "objects",
+    ]  # fmt: skip
 
 
 def test_requests_under_way_are_finished(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
