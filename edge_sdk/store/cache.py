@@ -111,8 +111,17 @@ class Cache:
         with lock.locked(self.folder / "lock", wait_s=lock.WAIT_S):
             self.blobs.make()
             with self.blobs.holding():
+                self._settle()
                 yield
             self.tidy()
+
+    def _settle(self) -> None:
+        """Bring to the disk what others may have named and not synced before they died or failed.
+
+        Without it, "this release is installed already" would be said of what a power cut may still undo.
+        """
+        for folder in (self.folder.parent, self.folder, self.folder / "blobs", self.folder / "states"):
+            self.disk.sync_folder(folder)
 
     def tidy(self) -> None:
         """Remove what no state names and what writers that are gone left behind."""

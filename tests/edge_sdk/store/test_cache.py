@@ -344,6 +344,20 @@ def test_one_update_at_a_time(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> 
         pass
 
 
+def test_what_others_named_is_brought_to_the_disk_first(cache: Cache) -> None:
+    """They may have died between naming and syncing, and what this update finds it will tell of."""
+    synced: list[Path] = []
+
+    class Watched(System):
+        def sync_folder(self, path: Path) -> None:
+            synced.append(path)
+
+    with again(cache, Watched()).updating():
+        assert {cache.folder.parent, cache.folder, cache.folder / "blobs", cache.folder / "states"} <= set(
+            synced
+        )
+
+
 def test_leftovers_of_a_crash_are_removed(cache: Cache) -> None:
     dying = again(cache, Mortal(100))
     with pytest.raises(Mortal.Died), dying.scratch() as folder:  # noqa: PT012

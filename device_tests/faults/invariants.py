@@ -1,0 +1,148 @@
+"""What must hold on a device, whatever failed: six invariants, judged from outside."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from device_tests.faults.scenarios import MODEL, SECRET, Site, state_of, tree
+from device_tests.simulator.models import ROW
+from edge_sdk.errors import EdgeError, NotAvailable
+from edge_sdk.store import State, System
+from edge_sdk.trust.marks import Marks
+
+SLACK: Final = 1 << 20
+"""Bytes beside two versions of a model: metadata, states."""
+
+_PLAINTEXT: Final = (SECRET, b"bundle.json")
+_CANARY: Final = 64
+_FOLDERS: Final = frozenset({"blobs", "holds", "lock", "partial", "states"})
+
+
+class Violation(NamedTuple):
+    """An invariant that did not hold, and what was seen."""
+
+    invariant: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the app was told last: the state behind the latest success; None before any."""
+
+    state: State | None = None
+
+    @property
+    def release(self) -> int:
+        """What predicts by it; 0 where nothing does."""
+        slot = self.state.models.get(MODEL) if self.state else None
+        return slot.active.entry.release if slot and not slot.withdrawn else 0
+
+
+def reached(marks: Marks, earlier: Marks) -> str:
+    """What went back between two readings of the marks; empty where nothing did."""
+    if earlier.signed_time and (marks.signed_time is None or marks.signed_time < earlier.signed_time):
+        return f"signed time {marks.signed_time} after {earlier.signed_time}"
+    for role, mark in earlier.roles.items():
+        now = marks.roles.get(role)
+        if now is None or (now.keys == mark.keys and now.version < mark.version):
+            return f"{role} {now and now.version} after {mark.version}"
+    for key, release in earlier.releases.items():
+        if marks.releases.get(key, 0) < release:
+            return f"release {marks.releases.get(key, 0)} of {key} after {release}"
+    return ""
+
+
+def no_plaintext(site: Site, folder: Path) -> list[Violation]:
+    """Nothing of an encrypted bundle lies on the disk in the clear."""
+    if site.app_key is None or not folder.exists():
+        return []
+    canaries = [*_PLAINTEXT, *(clear[:_CANARY] for clear in site.clear)]
+    return [
+        Violation("no plaintext", name)
+        for name, data in tree(folder).items()
+        if any(canary in data for canary in canaries)
+    ]
+
+
+def kept(site: Site, folder: Path, promise: Promise, system: System | None = None) -> list[Violation]:
+    """Usable, truthful and monotone: what a process finds that starts without a network.
+
+    Args:
+        site: what it may find.
+        folder: of the cache.
+        promise: what the app was told.
+        system: of the process.
+    """
+    try:
+        state = state_of(folder)
+    except NotAvailable:
+        state = None
+    except EdgeError as error:
+        return [Violation("usable", f"the cache does not open: {error}")]
+    if state is None:
+        lost = [Violation("usable", "no cache where one was")] if site.before else []
+        return lost + ([Violation("truthful", "success was told, and all is gone")] if promise.state else [])
+    found = []
+    if promise.state:
+        if back := reached(state.marks, promise.state.marks):
+            found.append(Violation("truthful", back))
+        if Promise(state).release not in (promise.release, site.goal):
+            detail = f"release {promise.release} was told, {Promise(state).release} is active"
+            found.append(Violation("truthful", detail))
+    allowed = {promise.release or site.had, site.goal}
+    if promise.release or site.had:
+        found += _answers(site, folder, allowed, system)
+    elif MODEL in state.models:
+        found += _answers(site, folder, {site.goal}, system)
+    return found
+
+
+def _answers(site: Site, folder: Path, allowed: set[int], system: System | None) -> list[Violation]:
+    try:
+        with site.open(folder, system, online=False) as client:
+            model = client.model(MODEL)
+            answer = model.predict(ROW, deadline_ms=60_000)
+            sha256 = model.artifact.sha256
+    except EdgeError as error:
+        return [Violation("usable", f"nothing predicts: {error}")]
+    if answer.release not in allowed:
+        return [Violation("usable", f"release {answer.release} predicts, not one of {sorted(allowed)}")]
+    if abs(answer.values["probability"] - site.answers[answer.release]) > 1e-6:
+        return [Violation("usable", f"release {answer.release} answers {answer.values}")]
+    signed = {s.sha256 for s in site.repository.sealed.values() if s.entry.release == answer.release}
+    blob = folder / "blobs" / sha256
+    if sha256 not in signed or hashlib.sha256(blob.read_bytes()).hexdigest() != sha256:
+        return [Violation("usable", f"the bytes of release {answer.release} are not the signed ones")]
+    return []
+
+
+def heals(site: Site, folder: Path, system: System | None = None) -> list[Violation]:
+    """The next sync, in a new process, ends with the release that is meant, and nothing left behind."""
+    try:
+        with site.open(folder, system) as client:
+            client.update(MODEL)
+    except EdgeError as error:
+        return [Violation("heals", f"the next sync fails: {error}")]
+    state = state_of(folder)
+    if Promise(state).release != site.goal:
+        return [Violation("heals", f"after the next sync release {Promise(state).release} is active")]
+    return _answers(site, folder, {site.goal}, system) + bounded(site, folder)
+
+
+def bounded(site: Site, folder: Path) -> list[Violation]:
+    """At most two versions of a model and a little more, and nothing that was temporary."""
+    files = tree(folder)
+    temporary = [name for name in files if "/." in f"/{name}" or name.startswith(("partial/", "holds/"))]
+    temporary += [path.name for path in folder.iterdir() if path.name not in _FOLDERS]
+    found = [Violation("bounded", f"left behind: {', '.join(temporary)}")] if temporary else []
+    lengths = {sealed.sha256: len(sealed.served) for sealed in site.repository.sealed.values()}
+    versions = [name for name in files if name.removeprefix("blobs/") in lengths]
+    if len(versions) > 2:
+        found.append(Violation("bounded", f"{len(versions)} versions of one model"))
+    size = sum(map(len, files.values()))
+    if size > 2 * max(lengths.values()) + SLACK:
+        found.append(Violation("bounded", f"{size} bytes"))
+    return found

@@ -1,0 +1,281 @@
+"""The fault suite: it passes, and it fails where what it watches over is taken out."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib
+import inspect
+import os
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edge_sdk
+from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, reached
+from device_tests.faults.power import Image, PowerSystem
+from device_tests.faults.running import END, Point, Report, Run, run
+from device_tests.faults.scenarios import SCENARIOS, SECRET, Scenario, Site, state_of
+from device_tests.faults.system import Fault, FaultySystem, Killed
+from edge_sdk.store import Cache, System
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def told(report: Report) -> str:
+    return "\n".join(f"{point}: {violation}" for point, violation in report.violations[:20])
+
+
+def test_a_sample_of_all_scenarios_holds() -> None:
+    report = run(every=41)
+    assert not report.violations, told(report)
+    assert {name for name, _ in report.points} == set(BY_NAME)
+    assert {fault for _, fault in report.points} == {"kill", "eio", "enospc", "short"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_call_of_every_scenario_holds(name: str) -> None:
+    report = run([BY_NAME[name]])
+    assert not report.violations, told(report)
+    assert report.points.total() >= 50
+    assert report.images > report.points.total()
+
+
+class TestControls:
+    """What the suite is for is taken out, and it must say so."""
+
+    class NoFsync(PowerSystem):
+        def fsync(self, handle: int) -> None:
+            """Says it did."""
+
+    class NoFolderSync(PowerSystem):
+        def sync_folder(self, path: Path) -> None:
+            """Says it did."""
+
+    @pytest.mark.parametrize("made", [NoFsync, NoFolderSync])
+    @pytest.mark.parametrize("name", ["first-install", "upgrade-encrypted", "rollback"])
+    def test_without_syncing(self, made: Callable[[Path], PowerSystem], name: str) -> None:
+        prepared = Run(BY_NAME[name], made)
+        end = prepared.points()[-1]
+        assert end.call == END
+        assert prepared.judge(end)[1]
+
+    def test_without_syncing_what_others_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        prepared = Run(BY_NAME["first-install"])
+        points = [p for p in prepared.points([Fault.KILL]) if p.call == "sync_folder"]
+        assert not [found for point in points for found in prepared.judge(point)[1]]
+        monkeypatch.setattr(Cache, "_settle", lambda cache: None)
+        assert [found for point in points for found in prepared.judge(point)[1]]
+
+    def test_without_the_hash_check(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        prepared = Run(BY_NAME["deception"])
+        end = prepared.points()[-1]
+        assert not prepared.judge(end)[1]
+        checked = _without_hash_checks(monkeypatch)
+        assert {"edge_sdk.store.blobs", "edge_sdk.store.partial", "edge_sdk.crypto.sealing"} <= checked
+        assert "usable" in {violation.invariant for violation in prepared.judge(end)[1]}
+
+
+class _Agreeable(str):
+    """A digest that equals any other."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+class _Hashlib:
+    """Hashes as ever, and finds all digests equal."""
+
+    class sha256:
+        def __init__(self, data: Any = b"") -> None:
+            self._inner = hashlib.sha256(data)
+
+        def update(self, data: Any) -> None:
+            self._inner.update(data)
+
+        def digest(self) -> bytes:
+            return self._inner.digest()
+
+        def hexdigest(self) -> str:
+            return _Agreeable(self._inner.hexdigest())
+
+
+def _without_hash_checks(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Take them out of all modules of the SDK; which had one."""
+    found = set()
+    for package in ("store", "update", "crypto"):
+        path = Path(edge_sdk.__file__).parent / package
+        for info in pkgutil.iter_modules([str(path)], f"edge_sdk.{package}."):
+            module = importlib.import_module(info.name)
+            if getattr(module, "hashlib", None) is hashlib:
+                monkeypatch.setattr(module, "hashlib", _Hashlib)
+                found.add(info.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def upgrade() -> Site:
+    return BY_NAME["upgrade-encrypted"].site()
+
+
+class TestInvariants:
+    """Each can fail."""
+
+    @pytest.fixture
+    def folder(self, upgrade: Site, tmp_path: Path) -> Path:
+        upgrade.lay_out(tmp_path / "cache")
+        return tmp_path / "cache"
+
+    @pytest.fixture
+    def bundle(self, folder: Path) -> Path:
+        return folder / "blobs" / state_of(folder).models["focus"].active.sha256
+
+    def test_all_hold_on_a_good_cache(self, upgrade: Site, folder: Path) -> None:
+        assert kept(upgrade, folder, Promise(state_of(folder))) == []
+        assert no_plaintext(upgrade, folder) == []
+        assert heals(upgrade, folder) == []
+
+    def test_usable(self, upgrade: Site, folder: Path, bundle: Path) -> None:
+        bundle.write_bytes(bundle.read_bytes()[:-1])
+        assert [v.invariant for v in kept(upgrade, folder, Promise())] == ["usable"]
+
+    def test_usable_where_the_cache_is_gone(self, upgrade: Site, tmp_path: Path) -> None:
+        assert [v.invariant for v in kept(upgrade, tmp_path / "gone", Promise())] == ["usable"]
+
+    def test_truthful(self, upgrade: Site, folder: Path) -> None:
+        with upgrade.open(folder) as client:
+            client.update("focus")
+        promise = Promise(state_of(folder))
+        for path in (folder / "states").iterdir():
+            path.unlink()
+        upgrade.lay_out(folder)
+        assert {v.invariant for v in kept(upgrade, folder, promise)} == {"truthful", "usable"}
+
+    def test_monotone(self, upgrade: Site, folder: Path) -> None:
+        before = state_of(folder).marks
+        with upgrade.open(folder) as client:
+            client.update("focus")
+        after = state_of(folder).marks
+        assert reached(after, before) == ""
+        assert reached(before, after)
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_no_plaintext(self, upgrade: Site, folder: Path, compressed: bool) -> None:
+        left = upgrade.clear[0] if compressed else SECRET
+        (folder / "blobs" / ".part-1_1.0a").write_bytes(b"..." + left + b"...")
+        assert [v.invariant for v in no_plaintext(upgrade, folder)] == ["no plaintext"]
+
+    @pytest.mark.parametrize("name", [f".part-{os.getpid()}_7.0a", "partial/.part-1_1.0a/file", "left"])
+    def test_bounded(self, upgrade: Site, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Cache, "tidy", lambda cache: None)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+        assert "bounded" in [v.invariant for v in heals(upgrade, folder)]
+
+    def test_heals(self, upgrade: Site, folder: Path) -> None:
+        (folder / "blobs" / upgrade_digest(upgrade)).mkdir()
+        assert [v.invariant for v in heals(upgrade, folder)] == ["heals"]
+
+
+def upgrade_digest(site: Site) -> str:
+    return next(s.sha256 for s in site.repository.sealed.values() if s.entry.release == site.goal)
+
+
+class TestFaultySystem:
+    def test_every_call_passes_through(self) -> None:
+        calls = {name for name, value in vars(System).items() if inspect.isfunction(value) and name[0] != "_"}
+        assert calls <= set(vars(FaultySystem)), "a call of System that no fault can meet"
+
+    def test_a_killed_process_makes_no_call_and_has_nothing_open(self, tmp_path: Path) -> None:
+        system = FaultySystem(System(), Fault.KILL, 2)
+        owner = system.owner()
+        handle = system.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+        assert system.is_alive(owner)
+        with pytest.raises(Killed):
+            system.write(handle, b"data", 0)
+        assert (tmp_path / "file").read_bytes() == b""
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            os.fstat(handle)
+        for call in (lambda: system.close(handle), lambda: system.stat(tmp_path), system.now):
+            with pytest.raises(Killed):
+                call()
+        assert not system.is_alive(owner)
+        assert not System().is_alive(owner)
+        assert FaultySystem(System()).owner() != owner
+
+    def test_a_full_disk_stays_full_and_can_be_read(self, tmp_path: Path) -> None:
+        system = FaultySystem(System(), Fault.ENOSPC, 1)
+        for _ in range(2):
+            with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+                system.mkdir(tmp_path / "folder")
+        assert system.names(tmp_path) == []
+        system.recover()
+        system.mkdir(tmp_path / "folder")
+
+    def test_one_short_write(self, tmp_path: Path) -> None:
+        system = FaultySystem(System(), Fault.SHORT, 2)
+        handle = system.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+        assert [system.write(handle, b"12345678", 0), system.write(handle, b"12345678", 0)] == [4, 8]
+        system.exit()
+
+    def test_one_error(self, tmp_path: Path) -> None:
+        system = FaultySystem(System(), Fault.EIO, 2)
+        handle = system.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            system.close(handle)
+        with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+            os.fstat(handle)
+
+
+class TestPowerSystem:
+    def left(self, power: PowerSystem, kind: Image, folder: Path) -> dict[str, bytes]:
+        power.cut(kind, folder)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def test_content_and_name_are_brought_to_the_disk_apart(self, tmp_path: Path) -> None:
+        base = tmp_path / "base"
+        base.mkdir()
+        (base / "old").write_bytes(b"old")
+        power = PowerSystem(base)
+        handle = power.open(base / "new", os.O_WRONLY | os.O_CREAT)
+        power.write(handle, b"12345678", 0)
+        power.unlink(base / "old")
+        assert self.left(power, Image.DURABLE, tmp_path / "1") == {"old": b"old"}
+        assert self.left(power, Image.ZEROS, tmp_path / "2") == {"new": bytes(8)}
+        assert self.left(power, Image.TORN, tmp_path / "3") == {"new": b"1234"}
+        assert self.left(power, Image.ALL, tmp_path / "4") == {"new": b"12345678"}
+        power.fsync(handle)
+        power.close(handle)
+        assert self.left(power, Image.DURABLE, tmp_path / "5") == {"old": b"old"}
+        assert self.left(power, Image.ZEROS, tmp_path / "6") == {"new": b"12345678"}
+        power.replace(base / "new", base / "newer")
+        power.sync_folder(base)
+        assert self.left(power, Image.DURABLE, tmp_path / "7") == {"newer": b"12345678"}
+
+    def test_a_folder_needs_its_parent(self, tmp_path: Path) -> None:
+        base = tmp_path / "base"
+        base.mkdir()
+        power = PowerSystem(base)
+        power.mkdir(base / "folder")
+        power.sync_folder(base / "folder")
+        assert self.left(power, Image.DURABLE, tmp_path / "1") == {}
+
+
+def test_a_scenario_that_does_not_work_is_told() -> None:
+    def nothing(client: object, folder: Path) -> None:
+        """Does not update."""
+
+    prepared = Run(Scenario("idle", BY_NAME["upgrade"].prepare, (nothing,)))
+    violations = prepared.judge(Point("idle", Fault.KILL, 1000, END))[1]
+    assert [violation.invariant for violation in violations] == ["heals"]
