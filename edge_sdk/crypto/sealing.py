@@ -13,6 +13,7 @@ from edge_sdk.contract import codec, document, framing
 from edge_sdk.contract.entry import Entry
 from edge_sdk.contract.record import BundleContent, Record, open_plain
 from edge_sdk.crypto import streaming
+from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.errors import FormatError, InputError, VerificationError
 
 if TYPE_CHECKING:
@@ -76,13 +77,24 @@ def seal(
     release: int,
     requires: str,
     app_key: AppKey | None = None,
+    data_key: DataKey | None = None,
     random: Random = os.urandom,
 ) -> Sealed:
-    """Compress, encrypt (where there is an app key) and describe a plain bundle.
+    """Compress, encrypt (where there is a key) and describe a plain bundle.
+
+    Args:
+        plain: the bundle.
+        channel, release, requires: for the entry.
+        app_key: for the tier ``app-key``; it wraps a fresh data key.
+        data_key: for the tier ``device-key``; fresh, and the caller brings it to the server.
+        random: source of data key, salt and nonces.
 
     Raises:
         FormatError: ``plain`` is not a consistent bundle.
+        InputError: both keys are given.
     """
+    if app_key is not None and data_key is not None:
+        raise InputError("a bundle is of one tier; give an app key or a data key, not both")
     content = open_plain(plain)
     record = content.record
     chosen, packed = codec.compress(plain)
@@ -90,11 +102,12 @@ def seal(
     if app_key is not None:
         tier, key_id = "app-key", app_key.key_id
         bound = _bound(record, key_id)
-        data_key, nonce = random(streaming.DATA_KEY_BYTES), random(NONCE_BYTES)
-        wrapped = base64.b64encode(nonce + _aes_gcm(app_key).encrypt(nonce, data_key, bound)).decode("ascii")
-        served = streaming.encrypt(
-            packed, data_key, bound, random(streaming.SALT_BYTES), random(streaming.PREFIX_BYTES)
-        )
+        secret, nonce = random(streaming.DATA_KEY_BYTES), random(NONCE_BYTES)
+        wrapped = base64.b64encode(nonce + _aes_gcm(app_key).encrypt(nonce, secret, bound)).decode("ascii")
+        served = _encrypt(packed, secret, bound, random)
+    elif data_key is not None:
+        tier, key_id = "device-key", data_key.key_id
+        served = _encrypt(packed, data_key.secret, _bound(record, key_id), random)
     segments = framing.segment_list(served)
     entry = Entry(
         model=record.model,
@@ -118,7 +131,7 @@ def seal(
 
 
 def open_served(
-    served: bytes | memoryview, sha256: str, entry: Entry, app_key: AppKey | None = None
+    served: bytes | memoryview, sha256: str, entry: Entry, app_key: AppKey | DataKey | None = None
 ) -> BundleContent:
     """Verify and open a served bundle, in memory only.
 
@@ -138,6 +151,8 @@ def open_served(
     packed: bytes | memoryview | bytearray = served
     if entry.tier == "app-key":
         packed = streaming.decrypt(served, _unwrap(entry, app_key), entry.associated_data)
+    elif entry.tier == "device-key" and isinstance(app_key, DataKey):
+        packed = streaming.decrypt(served, app_key.checked_for(entry), entry.associated_data)
     elif entry.tier != "none":
         raise InputError(
             f"{entry.path}: tier {entry.tier} needs an enrolled device; this one has no device key"
@@ -154,10 +169,15 @@ def open_served(
     return content
 
 
-def _unwrap(entry: Entry, app_key: AppKey | None) -> bytes:
+def _encrypt(packed: bytes, secret: bytes, bound: bytes, random: Random) -> bytes:
+    salt, prefix = random(streaming.SALT_BYTES), random(streaming.PREFIX_BYTES)
+    return streaming.encrypt(packed, secret, bound, salt, prefix)
+
+
+def _unwrap(entry: Entry, app_key: AppKey | DataKey | None) -> bytes:
     from cryptography.exceptions import InvalidTag
 
-    if app_key is None:
+    if not isinstance(app_key, AppKey):
         raise InputError(f"{entry.path} is sealed with app key {entry.key_id}; pass that key")
     if app_key.key_id != entry.key_id:
         raise InputError(

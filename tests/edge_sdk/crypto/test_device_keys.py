@@ -12,10 +12,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from device_tests.vectors import hpke_seal
+from device_tests.vectors import hpke_seal, sample
 from edge_sdk.contract import key_blob
 from edge_sdk.contract.key_blob import Lease
-from edge_sdk.crypto import dsse, hpke, keyfiles
+from edge_sdk.crypto import dsse, hpke, keyfiles, sealing
+from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.crypto.device_key import DeviceKey, open_key_blob, seal_key_blob
 from edge_sdk.errors import EdgeError, FormatError, InputError, LeaseExpired, NotAvailable, VerificationError
 
@@ -160,3 +161,23 @@ def test_other_files_are_no_device_keys_and_stay_as_they_are(content: bytes, tmp
     assert path.read_bytes() == content
     with pytest.raises(EdgeError, match="enrol first"):
         DeviceKey.load(tmp_path / "none.key")
+
+
+def test_a_bundle_sealed_for_devices_opens_with_its_own_data_key_only() -> None:
+    key = DataKey.fresh()
+    sealed = sealing.seal(sample.plain(), channel="stable", release=1, requires="tflite", data_key=key)
+    entry = sealed.entry
+    assert (entry.tier, entry.key_id, entry.wrapped_key) == ("device-key", key.key_id, "")
+    assert sealing.open_served(sealed.served, sealed.sha256, entry, key).record.model == entry.model
+    assert key.secret.hex() not in repr(key)
+    assert repr(key.secret) not in repr(key)
+    with pytest.raises(VerificationError, match="does not open with this data key"):
+        sealing.open_served(sealed.served, sealed.sha256, entry, DataKey.fresh())
+    app_key = sealing.AppKey(key.secret)
+    for other in (None, app_key):
+        with pytest.raises(InputError, match="an enrolled device"):
+            sealing.open_served(sealed.served, sealed.sha256, entry, other)
+    with pytest.raises(InputError, match="one tier"):
+        sealing.seal(sample.plain(), channel="c", release=1, requires="tflite", app_key=app_key, data_key=key)
+    with pytest.raises(InputError, match="32 bytes"):
+        DataKey(bytes(16))
