@@ -101,7 +101,7 @@ def load(
     if record.target in bundle.FOLDERS:
         raise NotAvailable(f"{artifact.path}: no engine here runs {record.target} models")
     payload = bytes(content.payload[record.payload])
-    model = open_model(payload, engine, max_sessions, state=record.state)
+    model = open_model(payload, engine, max_sessions, state=record.state, proven=True)
     try:
         return LoadedModel(model, record, artifact, reason)
     except BaseException:

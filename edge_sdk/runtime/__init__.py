@@ -21,10 +21,18 @@ if TYPE_CHECKING:
     from edge_sdk.runtime.pool import PoolClosed as PoolClosed
     from edge_sdk.runtime.pool import PoolSettings as PoolSettings
     from edge_sdk.runtime.pool import PoolStats as PoolStats
+    from edge_sdk.runtime.trial import ModelCrashed as ModelCrashed
+    from edge_sdk.runtime.trial import ModelTooSlow as ModelTooSlow
+    from edge_sdk.runtime.trial import TrialLimits as TrialLimits
+    from edge_sdk.runtime.trial import TrialReport as TrialReport
+    from edge_sdk.runtime.trial import TrialUnavailable as TrialUnavailable
+    from edge_sdk.runtime.trial import try_out as try_out
 
 _HOME = {
     "Engine": "engine",
     "Model": "model",
+    "ModelCrashed": "trial",
+    "ModelTooSlow": "trial",
     "Pool": "pool",
     "PoolBusy": "pool",
     "PoolClosed": "pool",
@@ -34,8 +42,12 @@ _HOME = {
     "Session": "engine",
     "Signature": "engine",
     "TensorInfo": "engine",
+    "TrialLimits": "trial",
+    "TrialReport": "trial",
+    "TrialUnavailable": "trial",
     "engine_named": "engines",
     "open_model": "opening",
+    "try_out": "trial",
 }
 
 __all__ = sorted(_HOME)

@@ -27,10 +27,9 @@ class InputCheck:
         self._inputs = {info.name: info for info in inputs}
         self._rows = rows
         # The commonest call by far is one float32 input with one row; its shape, if that is what this model takes.
-        only = inputs[0]
-        self.quick_name = only.name
+        self.quick_name = inputs[0].name if inputs else ""
         self.quick_shape: tuple[int, ...] | None = None
-        if len(inputs) == 1 and only.dtype == np.float32 and only.shape:
+        if len(inputs) == 1 and (only := inputs[0]).dtype == np.float32 and only.shape:
             self.quick_shape = tuple(1 if side < 0 else side for side in only.shape)
 
     def __call__(self, inputs: Mapping[str, Any]) -> tuple[Mapping[str, Array], int]:
@@ -77,6 +76,8 @@ def _array(value: Any, info: TensorInfo) -> Array:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise InputError(f"input {info}: not an array: {error}") from error
+    if info.dtype.kind == "S":
+        return _texts(array, info)
     if not array.dtype.isnative:
         # An engine reads the bytes as they lie there, and would answer with nonsense.
         raise InputError(f"input {info} was given {array.dtype.str}: byte order must be the machine's own")
@@ -102,6 +103,16 @@ def _converted(array: Array, info: TensorInfo) -> Array:
                 f"input {info} was given {array[lost].flat[0]:g}: too large for {info.dtype.name}"
             )
     return converted
+
+
+def _texts(array: Array, info: TensorInfo) -> Array:
+    """Texts as an array of ``bytes`` objects: NumPy's own kind of text drops zeros at the end."""
+    texts = np.empty(array.shape, object)
+    for place, item in np.ndenumerate(array):
+        if not isinstance(item, (str, bytes)):
+            raise InputError(f"input {info} was given a {type(item).__name__}; it takes texts or bytes")
+        texts[place] = item.encode("utf-8") if isinstance(item, str) else bytes(item)
+    return texts
 
 
 def _first_bad(array: Array) -> str:

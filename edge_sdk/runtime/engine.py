@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,14 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Give the memory back; the session must not be used afterwards."""
+
+
+@runtime_checkable
+class RunsSignatures(Protocol):
+    """What a session may offer besides: entry points other than the main one."""
+
+    def run_signature(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """``run`` for the signature of that name; the same promises hold."""
 
 
 class Engine(Protocol):

@@ -14,8 +14,9 @@ import numpy as np
 
 from edge_sdk.errors import FormatError, UpdateRequired
 from edge_sdk.runtime.engine import Array, Session, Signature, TensorInfo
+from edge_sdk.runtime.tflite_file import Memory, memory_of, signature_graphs
 
-_TENSOR_LIMIT = 256  # inputs and outputs of one model; a damaged file can claim millions
+_TENSOR_LIMIT = 4096  # inputs and outputs of one model; a damaged file can claim millions
 
 
 class LiteRT:
@@ -38,12 +39,14 @@ class LiteRT:
         """
         if model[4:8] != b"TFL3":
             raise FormatError(f"not a TFLite model: {len(model)} bytes without the mark TFL3 at byte 4")
-        try:
-            interpreter = self._interpreter(
+
+        def make() -> Any:
+            return self._interpreter(
                 model_content=model, num_threads=threads, experimental_op_resolver_type=self._resolver
             )
-            interpreter.allocate_tensors()
-            return _LiteRTSession(interpreter)
+
+        try:
+            return _LiteRTSession(make, signature_graphs(model), renews=memory_of(model) is Memory.RESOURCES)
         except (ValueError, RuntimeError, TypeError, KeyError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             if "find op for builtin opcode" in reason:
@@ -51,26 +54,63 @@ class LiteRT:
             raise FormatError(f"LiteRT cannot load the TFLite model: {reason}") from error
 
 
-def _info(name: str, details: Mapping[str, Any]) -> TensorInfo:
+def _sides(details: Mapping[str, Any]) -> tuple[int, ...]:
     # Files without a dynamic dimension may leave the signature of the shape out.
     sides = details["shape_signature"] if len(details["shape_signature"]) else details["shape"]
-    return TensorInfo(name, np.dtype(details["dtype"]), tuple(int(side) for side in sides))
+    return tuple(int(side) for side in sides)
 
 
-def _place(details: Mapping[str, Any]) -> tuple[int, str]:
-    return details["index"], details["name"]
+def _info(name: str, details: Mapping[str, Any]) -> TensorInfo:
+    return TensorInfo(name, np.dtype(details["dtype"]), _sides(details))
+
+
+def _named(tensors: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """By the tensors' own names, made unique: without a signature they are all there is."""
+    named: dict[str, Mapping[str, Any]] = {}
+    for details in tensors:
+        name, number = details["name"], 1
+        while name in named:
+            name, number = f"{details['name']}:{number}", number + 1
+        named[name] = details
+    return named
+
+
+def _places(named: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    return sorted(details["index"] for details in named.values())
+
+
+def _allocate(interpreter: Any) -> bool:
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError:
+        # Sizes of 1, which stand for free dimensions until the first run, need not be possible.
+        if not any(side < 0 for details in interpreter.get_input_details() for side in _sides(details)):
+            raise
+        return False
+    return True
 
 
 class _LiteRTSession:
-    def __init__(self, interpreter: Any) -> None:
+    """One interpreter, and a second one once a signature of another subgraph is asked for.
+
+    Args:
+        make: makes an interpreter of the model.
+        graphs: the subgraph of each signature.
+        renews: only a new interpreter forgets what this model remembers.
+    """
+
+    def __init__(self, make: Callable[[], Any], graphs: Mapping[str, int], *, renews: bool) -> None:
+        self._make, self._renews = make, renews
+        self._runners: dict[str, Callable[..., dict[str, Array]]] = {}
+        interpreter = make()
+        allocated = _allocate(interpreter)
         ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
-        if not 0 < len(ins) <= _TENSOR_LIMIT or not 0 < len(outs) <= _TENSOR_LIMIT:
+        if len(ins) > _TENSOR_LIMIT or not 0 < len(outs) <= _TENSOR_LIMIT:
             raise FormatError(f"TFLite model with {len(ins)} inputs and {len(outs)} outputs")
-        # Without a signature a tensor's own name is all there is.
-        named_ins = {details["name"]: details for details in ins}
-        named_outs = {details["name"]: details for details in outs}
-        primary = {_place(details) for details in ins}
+        named_ins, named_outs = _named(ins), _named(outs)
+        primary = _places(named_ins)
         signatures, found = [], False
+        self._main = ""
         for key in interpreter.get_signature_list():
             runner = interpreter.get_signature_runner(key)
             sig_ins, sig_outs = runner.get_input_details(), runner.get_output_details()
@@ -81,19 +121,22 @@ class _LiteRTSession:
                     tuple(_info(name, details) for name, details in sig_outs.items()),
                 )
             )
-            if not found and {_place(details) for details in sig_ins.values()} == primary:
+            if not found and graphs.get(key, 0) == 0 and _places(sig_ins) == primary:
                 named_ins, named_outs, found = sig_ins, sig_outs, True
-        if len(named_ins) != len(ins):
-            raise FormatError("TFLite model without signature whose inputs share a name")
         self.inputs = tuple(_info(name, details) for name, details in named_ins.items())
         self.outputs = tuple(_info(name, details) for name, details in named_outs.items())
         self.signatures = tuple(signatures)
         self._ins = tuple((name, details["index"]) for name, details in named_ins.items())
         self._outs = tuple((name, details["index"]) for name, details in named_outs.items())
-        self._shapes = [tuple(map(int, details["shape"])) for details in named_ins.values()]
+        self._declared = [tuple(map(int, details["shape"])) for details in named_ins.values()]
+        self._start(interpreter, allocated)
+
+    def _start(self, interpreter: Any, allocated: bool) -> None:
         self._interpreter = interpreter
+        # A shape that no array has makes the first run allocate.
+        self._shapes = self._declared if allocated else [(-1,)] * len(self._ins)
         self.run: Callable[[Mapping[str, Array]], dict[str, Array]] = (
-            self._one_input() if len(ins) == 1 else self._any_to_any
+            self._one_input() if len(self._ins) == 1 else self._any_to_any
         )
 
     def _one_input(self) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
@@ -137,13 +180,25 @@ class _LiteRTSession:
         self._interpreter.allocate_tensors()
         self._shapes = shapes
 
+    def run_signature(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        if name not in self._runners:
+            # Of its own: calls of runners and plain ones on one interpreter raise.
+            self._runners[name] = self._make().get_signature_runner(name)
+        return dict(self._runners[name](**inputs))
+
     def reset(self) -> None:
-        self._interpreter.reset_all_variables()
+        self._runners.clear()
+        if self._renews:
+            interpreter = self._make()
+            self._start(interpreter, _allocate(interpreter))
+        else:
+            self._interpreter.reset_all_variables()
 
     def close(self) -> None:
         # The closure holds the interpreter too.
         self.run = _closed
         self._interpreter = None
+        self._runners.clear()
 
 
 def _closed(inputs: Mapping[str, Array]) -> dict[str, Array]:

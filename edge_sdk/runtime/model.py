@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from edge_sdk.errors import InputError
 from edge_sdk.runtime.checking import InputCheck
-from edge_sdk.runtime.engine import Array, RunFailed, Session, Signature, TensorInfo
+from edge_sdk.runtime.engine import Array, RunFailed, RunsSignatures, Session, Signature, TensorInfo
 from edge_sdk.runtime.pool import Pool, PoolStats
 
 _FLOAT32 = np.dtype(np.float32)
@@ -22,7 +23,8 @@ class Model:
 
     Attributes:
         inputs, outputs: names, dtypes and shapes.
-        signatures: the named entry points of the file; ``run`` uses the first that fits the main graph.
+        signatures: the named entry points of the file; ``run`` uses the first that fits the main graph
+            unless it is told another.
         pool: where sessions come from.
         single_row: the model takes exactly one row.
     """
@@ -34,12 +36,16 @@ class Model:
         self.pool = pool
         self._acquire, self._release, self._clock = pool.acquire, pool.release, pool.clock
         self._stateful = stateful
-        self.single_row = all(info.shape[:1] == (1,) for info in (*like.inputs, *like.outputs))
+        self.single_row = bool(like.inputs) and all(
+            info.shape[:1] == (1,) for info in (*like.inputs, *like.outputs)
+        )
         self._check = InputCheck(like.inputs, rows=self.single_row)
         self._few = prod(self._check.quick_shape or ()) <= _FEW
         self._quick_name, self._quick_shape = self._check.quick_name, self._check.quick_shape
 
-    def run(self, inputs: Mapping[str, Any], *, deadline_ns: int | None = None) -> dict[str, Array]:
+    def run(
+        self, inputs: Mapping[str, Any], *, signature: str | None = None, deadline_ns: int | None = None
+    ) -> dict[str, Array]:
         """Compute the outputs.
 
         A model made for exactly one row is run row by row when it is given several.
@@ -47,6 +53,7 @@ class Model:
         Args:
             inputs: an array for each input, of its dtype and shape; what NumPy converts without loss of
                 meaning (lists, float64 for float32) is converted.
+            signature: which entry point; the main one by default.
             deadline_ns: how long to wait for a session, on the pool's clock.
 
         Raises:
@@ -54,6 +61,8 @@ class Model:
             DeadlineExceeded, PoolBusy, PoolClosed: no session to be had.
             RunFailed: the engine failed.
         """
+        if signature is not None:
+            return self._run_signature(signature, inputs, deadline_ns)
         array = inputs.get(self._quick_name) if type(inputs) is dict and len(inputs) == 1 else None
         if (
             type(array) is np.ndarray
@@ -104,6 +113,30 @@ class Model:
             raise
         self._release(session)
         return outputs, lent
+
+    def _run_signature(
+        self, name: str, inputs: Mapping[str, Any], deadline_ns: int | None
+    ) -> dict[str, Array]:
+        if name not in self.signatures:
+            raise InputError(
+                f"no signature is called {name!r}; there are: {', '.join(self.signatures) or 'none'}"
+            )
+        wanted = self.signatures[name]
+        if wanted.inputs == self.inputs and wanted.outputs == self.outputs:
+            return self.run(inputs, deadline_ns=deadline_ns)
+        arrays, _ = InputCheck(wanted.inputs, rows=False)(inputs)
+        session = self._acquire(deadline_ns)
+        try:
+            if not isinstance(session, RunsSignatures):
+                raise TypeError("this engine runs the main signature only")
+            outputs = session.run_signature(name, arrays)
+            if self._stateful:
+                session.reset()
+        except BaseException as error:
+            self._poisoned(session, error)
+            raise
+        self._release(session)
+        return outputs
 
     def _poisoned(self, session: Session, error: BaseException) -> None:
         # Also after an interrupt: the session is half-way through something.

@@ -12,6 +12,7 @@ from edge_sdk.runtime.engine import Engine, Session
 from edge_sdk.runtime.engines import engine_named
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.pool import Pool, PoolSettings
+from edge_sdk.runtime.tflite_file import Memory, memory_of
 
 _STATEFUL: Mapping[str, bool] = MappingProxyType({"none": False, "variables": True})
 
@@ -21,40 +22,50 @@ def open_model(
     engine: str | Engine = "litert",
     max_sessions: int = 3,
     *,
-    state: str = "none",
+    state: str | None = None,
     settings: PoolSettings | None = None,
+    proven: bool = False,
 ) -> Model:
     """Open a model that you trust.
 
-    The bytes are not checked against anything here: a damaged model can load and answer wrongly, or kill the
-    process inside the engine. What comes over a network goes through ``edge_sdk.EdgeClient``.
+    A damaged model can kill the process inside the engine, so it is tried out in a child process first, which
+    takes about a second. It can also load and answer wrongly, and nothing here notices: what comes over a
+    network goes through ``edge_sdk.EdgeClient``.
 
     Args:
         path_or_bytes: a file, or its content. Bytes are used in place.
         engine: ``litert``, ``onnxruntime``, or an engine of your own.
         max_sessions: how many threads may compute at once, 1 to 3; sessions are made when they are needed.
-        state: ``variables`` for a model whose recurrent layers keep state in the interpreter: it is reset
-            after each run. ``none`` otherwise.
+        state: ``variables`` for a model whose recurrent layers or variables keep state in the interpreter: it
+            is reset after each run. ``none``: never. By default the file tells.
         settings: all limits of the pool, in place of ``max_sessions``.
+        proven: these bytes have run on this device before: no trial. An engine of your own is never tried.
 
     Raises:
         InputError: an argument is wrong.
         NotAvailable: the file cannot be read.
         FormatError: the engine cannot read the bytes.
         UpdateRequired: the model needs a newer engine.
+        ModelCrashed: the model killed the child process.
+        TrialUnavailable: no child process can be started here.
         MissingExtraError: the engine is not installed.
     """
-    if state not in _STATEFUL:
+    if state is not None and state not in _STATEFUL:
         raise InputError(f"state must be one of {', '.join(_STATEFUL)}, not {state!r}")
     limits = settings or PoolSettings(max_sessions=max_sessions)
     content = _content(path_or_bytes)
     chosen = engine_named(engine) if isinstance(engine, str) else engine
+    if isinstance(engine, str) and not proven:
+        from edge_sdk.runtime.trial import try_out  # not what a proven model should wait for
+
+        try_out(content, engine, state=state)
 
     def make() -> Session:
         return chosen.load(content)
 
+    stateful = memory_of(content) is not Memory.NONE if state is None else _STATEFUL[state]
     first = make()
-    return Model(Pool(make, limits, first=first), first, stateful=_STATEFUL[state])
+    return Model(Pool(make, limits, first=first), first, stateful=stateful)
 
 
 def _content(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> bytes:
