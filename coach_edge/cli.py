@@ -43,6 +43,7 @@ COMMANDS = {
     "predict": ("edge_sdk.commands:predict", "Predict offline from a cache."),
     "status": ("edge_sdk.commands:status", "What a cache holds."),
     "parity": ("device_tests.commands:parity", "Golden cases on devices; the verdict is the exit status."),
+    "selftest": ("device_tests.faults.command:selftest", "The fault suite on this machine."),
     "bench": ("coach_edge.bench.command:bench", "Figures with their controls in the same run."),
 }
 
