@@ -124,6 +124,7 @@ class Repository:
         self.files["/v1/directives"] = self.sign_directives()
         for sealed in self.sealed.values():
             self.files[f"/v1/bundles/{sealed.sha256}"] = sealed.served
+            self.files[f"/v1/bundles/{sealed.entry.segments_sha256}"] = sealed.segments
 
     # -- signing ---------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import urllib3
 
 from edge_sdk.contract.directives import RUNTIME
 from edge_sdk.update.connections import TimedConnection, timed_pools
-from edge_sdk.update.transport import NO_HEADERS, Answer, Offline
+from edge_sdk.update.transport import NO_HEADERS, Answer, Intercepted, Offline
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 USER_AGENT: Final = f"coach-edge-sdk/{RUNTIME}"
@@ -89,9 +89,9 @@ class HttpTransport:
                 latest = urljoin(latest, location)
                 obstacle = allowed(url, latest)
             except ValueError as error:  # of a URL that is none
-                raise Offline(f"{url} redirects to {location!r}: {error}") from error
+                raise Intercepted(f"{url} redirects to {location!r}: {error}") from error
             if obstacle:
-                raise Offline(f"{url} redirects to {obstacle}")
+                raise Intercepted(f"{url} redirects to {obstacle}")
             response = self._open(method, latest, sent, body)
         pieces = self._pieces(url, response, start)
 

@@ -12,16 +12,31 @@ NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Offline(RetryLater):
-    """No answer, or none that is about the request: no network, a busy server, a portal in between."""
+    """No answer, or none that is about the request: no network, a busy server, a portal in between.
+
+    Attributes:
+        retry_after: the header of that name, where the server sent one.
+    """
+
+    def __init__(self, message: str, retry_after: str | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Intercepted(Offline):
+    """Something on the way answered in the server's place. It takes the user, or another network, to get past it."""
 
 
 _BUSY: Final = frozenset({408, 425, 429})
+_LOG_IN: Final = 511
 
 
-def refusal(what: str, status: int) -> EdgeError:
+def refusal(what: str, status: int, retry_after: str | None = None) -> EdgeError:
     """The error that a status other than the expected one means; ``what`` names what was asked for."""
+    if status == _LOG_IN:
+        return Intercepted(f"{what}: this network wants a login first (HTTP {status})")
     if status in _BUSY or status >= 500:
-        return Offline(f"{what}: the server answers HTTP {status}; try again later")
+        return Offline(f"{what}: the server answers HTTP {status}; try again later", retry_after)
     return NotAvailable(f"{what}: the server answers HTTP {status}; check its address, or publish first")
 
 
@@ -104,11 +119,11 @@ def check_untouched(url: str, answer: Answer) -> None:
     """Refuse an answer that something on the way has made or changed.
 
     Raises:
-        Offline: a page (the login of a public network), or compressed though nobody asked for that.
+        Intercepted: a page (the login of a public network), or compressed though nobody asked for that.
     """
     kind = (answer.header("Content-Type") or "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml"):
-        raise Offline(f"{url}: a web page came instead; log in to this network first, or try another one")
+        raise Intercepted(f"{url}: a web page came instead; log in to this network first, or try another one")
     coding = (answer.header("Content-Encoding") or "identity").strip().lower()
     if coding != "identity":
-        raise Offline(f"{url}: something on the way compresses ({coding}); try another network")
+        raise Intercepted(f"{url}: something on the way compresses ({coding}); try another network")

@@ -1,0 +1,79 @@
+"""When to try again: exponential backoff with full jitter, what the server asks for, and an end to it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from edge_sdk.errors import DeadlineExceeded, RetryLater
+from edge_sdk.update.control import Cancelled, Control
+from edge_sdk.update.transport import Intercepted, Offline
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often, and how far apart.
+
+    The wait before try ``n + 1`` is uniform between 0 and ``min(longest_s, first_s * 2**(n - 1))``: "full jitter",
+    after M. Brooker, "Exponential Backoff and Jitter" (2015); devices that failed together do not come back
+    together.
+
+    Attributes:
+        tries: at all.
+        first_s: longest wait before the second try.
+        longest_s: longest wait before any. A server that asks for more (Retry-After) ends the tries.
+        random: uniform in [0, 1).
+        now: the wall clock, for a Retry-After that is a date.
+        rest: spends the seconds.
+    """
+
+    tries: int = 4
+    first_s: float = 0.5
+    longest_s: float = 30.0
+    random: Callable[[], float] = random.random
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    rest: Callable[[Control, float], None] = Control.rest
+
+    def begin(self) -> Retries:
+        """A budget of tries."""
+        return Retries(self)
+
+
+class Retries:
+    """The budget of one undertaking."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self._failed = 0
+
+    def after(self, error: RetryLater) -> float:
+        """How many seconds to wait before the next try.
+
+        Raises:
+            RetryLater: ``error`` itself: trying again at once would not help, or was tried often enough.
+        """
+        self._failed += 1
+        policy = self._policy
+        if self._failed >= policy.tries or isinstance(error, Cancelled | DeadlineExceeded | Intercepted):
+            raise error
+        asked = _seconds(error.retry_after, policy.now()) if isinstance(error, Offline) else 0.0
+        if asked > policy.longest_s:
+            raise error
+        return max(asked, policy.random() * min(policy.longest_s, policy.first_s * 2.0 ** (self._failed - 1)))
+
+
+def _seconds(retry_after: str | None, now: datetime) -> float:
+    """What a Retry-After header asks for (RFC 9110, 10.2.3); 0 where it says nothing that can be understood."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if date.tzinfo is None:  # "-0000": UTC, of unknown origin
+        date = date.replace(tzinfo=UTC)
+    return max((date - now).total_seconds(), 0.0)
