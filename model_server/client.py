@@ -24,6 +24,7 @@ Progress = Callable[[str, int, int], None]
 
 TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 16_000_000
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PIECE_BYTES = 256 * 1024
 T = TypeVar("T")
 
@@ -118,6 +119,36 @@ class AdminClient:
             return self._json("POST", "/v1/admin/publish", body)
         except Unreachable as error:
             raise Unreachable(f"{error}. It may have been published: see 'edge release list'") from error
+
+    def put_data_key(self, bundle_sha256: str, data_key: bytes) -> None:
+        """Hand over the data key of a bundle sealed for devices, before it is published.
+
+        Raises:
+            Refused: another key is kept for it, or the way to the server is open for everybody to read.
+        """
+        parts = urlsplit(self._url)
+        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+            raise Refused(f"{self._url} is not https; a data key is not sent where it can be read on the way")
+        text = base64.b64encode(data_key).decode("ascii")
+        self._json("PUT", f"/v1/admin/keys/{quote(bundle_sha256, safe='')}", {"data_key": text})
+
+    def issue_enrolment_token(self, lifetime_s: int, uses: int) -> str:
+        """A token with which ``uses`` devices may enrol."""
+        answer = self._json("POST", "/v1/admin/enrolment-tokens", {"lifetime_s": lifetime_s, "uses": uses})
+        return _expected(lambda: Fields(answer, "answer").text("token"), self._url)
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Enrolled and revoked devices, the newest first."""
+        answer = self._json("GET", "/v1/admin/devices")
+        return _expected(lambda: Fields(answer, "answer").array("devices"), self._url)
+
+    def revoke_device(self, device_id: str) -> dict[str, Any]:
+        """Hand out no more keys to a device.
+
+        Raises:
+            NotFound: there is no such device.
+        """
+        return self._json("DELETE", f"/v1/admin/devices/{quote(device_id, safe='')}")
 
     def releases(self) -> list[dict[str, Any]]:
         """Releases with their artifacts, by model, channel and number, newest first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from edge_sdk.contract import document, identifiers
 from edge_sdk.contract.document import Fields
@@ -111,18 +110,3 @@ def blueprint(services: Services) -> Blueprint:
         return {"sha256": sha256}, 201 if created else 200
 
     return routes
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL as a proof names it: lower case, without a port that goes without saying.
-
-    Raises:
-        Refused: not an http or https address.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Refused(f"{url!r} is not an address such as https://models.example")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    port = "" if parts.port in (None, usual) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"

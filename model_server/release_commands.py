@@ -30,7 +30,7 @@ class Percent(click.ParamType[int]):
         return points
 
 
-def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
             "--token",
@@ -58,7 +58,7 @@ def release() -> None:
 
 
 @release.command("list")
-@_options
+@server_options
 def list_releases(server: str, token: str) -> dict[str, Any]:
     """List what is published, newest first, and who gets it now."""
     from model_server.client import AdminClient
@@ -76,7 +76,7 @@ def list_releases(server: str, token: str) -> dict[str, Any]:
 @click.argument("model")
 @_channel
 @click.option("--percent", "points", required=True, type=Percent(), help="Share of devices, 0 to 100.")
-@_options
+@server_options
 def rollout(model: str, channel: str, points: int, server: str, token: str) -> dict[str, Any]:
     """Give the newest release of MODEL to a share of the devices; the others keep what they have."""
     return _set(server, token, channel, model, ramp_bp=points)
@@ -85,7 +85,7 @@ def rollout(model: str, channel: str, points: int, server: str, token: str) -> d
 @release.command()
 @click.argument("model")
 @_channel
-@_options
+@server_options
 def pause(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
     """Stop new installs of MODEL; devices that have it keep it."""
     return _set(server, token, channel, model, paused=True)
@@ -94,7 +94,7 @@ def pause(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
 @release.command()
 @click.argument("model")
 @_channel
-@_options
+@server_options
 def resume(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
     """Allow new installs of MODEL again."""
     return _set(server, token, channel, model, paused=False)
@@ -105,7 +105,7 @@ def resume(model: str, channel: str, server: str, token: str) -> dict[str, Any]:
 @_channel
 @click.option("--release", "number", required=True, type=click.IntRange(1), help="The release to take back.")
 @click.option("--lift", is_flag=True, help="Undo: the release may be used again.")
-@_options
+@server_options
 def recall(model: str, channel: str, number: int, lift: bool, server: str, token: str) -> dict[str, Any]:
     """Take a release of MODEL back: devices that have it use the one before as soon as they hear of it.
 

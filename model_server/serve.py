@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from edge_sdk.contract.key_blob import origin_of
 from feature_spec.extras import require
 from model_server import token_file
 from model_server.app import create_app
 from model_server.catalogue import Catalogue
-from model_server.device_routes import origin_of
 from model_server.errors import ServerError, StartError
 from model_server.key_provider import KEK_FILE, KeyProvider, load_local
 from model_server.keys import OnlineKeys

@@ -7,6 +7,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from edge_sdk.contract import document, identifiers
 from edge_sdk.contract.document import Fields
@@ -153,6 +154,21 @@ class Statement:
 def credential_sha256(credential: str) -> str:
     """How a statement names a token, and how a server keeps one: tokens are 256 random bits, so a hash will do."""
     return hashlib.sha256(credential.encode()).hexdigest()
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL as a proof names it: lower case, without a port that goes without saying.
+
+    Raises:
+        FormatError: not an http or https address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise FormatError(f"{url!r} is not an address such as https://models.example")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    port = "" if parts.port in (None, usual) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def _fields(*parts: str) -> bytes:

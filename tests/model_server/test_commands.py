@@ -19,6 +19,7 @@ from edge_sdk.crypto.keyfiles import KeyFile
 from edge_sdk.errors import InputError
 from model_server import serve as serving
 from model_server.commands import serve
+from model_server.device_commands import device
 from model_server.errors import NotFound, StartError, Unreachable
 from model_server.release_commands import Percent, release
 from model_server.serve import RunningServer
@@ -201,3 +202,13 @@ def test_every_option_says_what_it_does() -> None:
             assert isinstance(parameter, click.Argument) or (
                 isinstance(parameter, click.Option) and parameter.help
             )
+
+
+@pytest.mark.loopback
+def test_device_commands(socket_enabled: None, running: RunningServer) -> None:
+    server = ("--server", running.url)
+    made = run(device, "token", "--uses", "2", *server)
+    assert (len(made["token"]) > 40, made["uses"], made["hours"]) == (True, 2, 24)
+    assert run(device, "list", *server) == {"devices": []}
+    with pytest.raises(NotFound, match="no device x"):
+        run(device, "revoke", "x", *server)

@@ -17,12 +17,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from edge_sdk.contract import identifiers
-from edge_sdk.contract.key_blob import Statement, credential_sha256, thumbprint
+from edge_sdk.contract.key_blob import Statement, credential_sha256, origin_of, thumbprint
 from edge_sdk.crypto.device_key import DeviceKey, open_key_blob
-from edge_sdk.errors import LeaseExpired, VerificationError
+from edge_sdk.crypto.enrolment import enrolment_request
+from edge_sdk.errors import FormatError, LeaseExpired, VerificationError
 from model_server.app import create_app
-from model_server.device_routes import origin_of
-from model_server.errors import Refused, StateError
+from model_server.errors import StateError
 from model_server.key_provider import LocalKeyProvider, add_key, load_local
 from model_server.services import Services
 from model_server.settings import Settings
@@ -347,7 +347,7 @@ def test_no_secret_is_in_the_database_the_log_or_a_repr(
 )  # fmt: skip
 def test_origins(url: str, origin: str) -> None:
     assert origin_of(url) == origin
-    with pytest.raises(Refused):
+    with pytest.raises(FormatError):
         origin_of("ftp://" + url)
 
 
@@ -357,3 +357,12 @@ def test_requests_that_are_none(http: FlaskClient) -> None:
     for data in (b"[]", b"{", json.dumps({"origin": 1}).encode()):
         refused(http.post("/v1/devices", data=data, headers=headers), 400, "bad-request")
     refused(http.post("/v1/devices", data=b" " * 10_001, headers=headers), 413, "too-large")
+
+
+def test_the_request_of_the_sdk_is_taken(http: FlaskClient, clock: FakeClock) -> None:
+    token, key = new_token(http), DeviceKey.generate()
+    body = enrolment_request(key, ORIGIN + "/", token, clock(), bytes(16))
+    answer = http.post("/v1/devices", data=body, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 201
+    (row,) = http.get("/v1/admin/devices", headers=ADMIN).get_json()["devices"]
+    assert row["thumbprint"] == thumbprint(key.public_key)
