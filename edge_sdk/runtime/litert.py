@@ -110,7 +110,6 @@ class _LiteRTSession:
         named_ins, named_outs = _named(ins), _named(outs)
         primary = _places(named_ins)
         signatures, found = [], False
-        self._main = ""
         for key in interpreter.get_signature_list():
             runner = interpreter.get_signature_runner(key)
             sig_ins, sig_outs = runner.get_input_details(), runner.get_output_details()
