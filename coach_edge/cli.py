@@ -38,6 +38,7 @@ COMMANDS = {
     "bundle": ("converters.seal_commands:bundle", "Seal, verify and open bundles."),
     "publish": ("coach_edge.publish:publish", "Sign bundles offline and hand them to a server."),
     "release": ("coach_edge.release:release", "Releases: list, rollout, pause, recall, rollback, promote."),
+    "device": ("coach_edge.device:device", "Device keys: tokens, enroll, list, revoke."),
     "serve": ("model_server.commands:serve", "The manifest server."),
     "fetch": ("edge_sdk.commands:fetch", "Bring a model into a cache, verified."),
     "predict": ("edge_sdk.commands:predict", "Predict offline from a cache."),
