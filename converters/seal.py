@@ -28,6 +28,7 @@ from edge_sdk.contract.record import Budgets, FeatureInput, FileDigest, Record, 
 from edge_sdk.contract.rules import Rules
 from edge_sdk.contract.tolerance import Tolerance
 from edge_sdk.crypto import sealing
+from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.crypto.sealing import AppKey, Sealed
 from edge_sdk.errors import EdgeError, FormatError
 from feature_spec.extras import require
@@ -231,6 +232,7 @@ def seal_artifact(
     channel: str = "stable",
     release: int = 1,
     app_key: AppKey | None = None,
+    data_key: DataKey | None = None,
     twin: Twin | None = None,
     random: Callable[[int], bytes] = os.urandom,
 ) -> Sealed:
@@ -243,7 +245,8 @@ def seal_artifact(
         model_version: semantic.
         channel: written into the entry; publishing may choose another one, as for ``release``.
         release: see ``channel``.
-        app_key: for tier ``app-key``; None for tier ``none``.
+        app_key: for tier ``app-key``.
+        data_key: for tier ``device-key``, fresh for this bundle; with neither key, tier ``none``.
         twin: as in ``build_record``.
         random: source of data key, salt and nonces.
 
@@ -252,9 +255,15 @@ def seal_artifact(
     """
     plain = build_plain(facts, artifact, name=name, model_version=model_version, twin=twin)
     sealed = sealing.seal(
-        plain, channel=channel, release=release, requires=_requires(artifact), app_key=app_key, random=random
+        plain,
+        channel=channel,
+        release=release,
+        requires=_requires(artifact),
+        app_key=app_key,
+        data_key=data_key,
+        random=random,
     )
-    sealing.open_served(sealed.served, sealed.sha256, sealed.entry, app_key)
+    sealing.open_served(sealed.served, sealed.sha256, sealed.entry, app_key or data_key)
     return sealed
 
 
