@@ -72,8 +72,10 @@ def _wrong_names(given: Mapping[str, Any], wanted: Mapping[str, TensorInfo]) -> 
 
 
 def _array(value: Any, info: TensorInfo) -> Array:
+    # As objects, because NumPy's own kind of text drops zeros at the end.
+    texts = info.dtype.kind == "S" and not isinstance(value, np.ndarray)
     try:
-        array = np.asarray(value)
+        array = np.asarray(value, object) if texts else np.asarray(value)
     except (ValueError, TypeError) as error:
         raise InputError(f"input {info}: not an array: {error}") from error
     if info.dtype.kind == "S":
@@ -106,7 +108,7 @@ def _converted(array: Array, info: TensorInfo) -> Array:
 
 
 def _texts(array: Array, info: TensorInfo) -> Array:
-    """Texts as an array of ``bytes`` objects: NumPy's own kind of text drops zeros at the end."""
+    """Texts as an array of ``bytes`` objects, which is what engines take."""
     texts = np.empty(array.shape, object)
     for place, item in np.ndenumerate(array):
         if not isinstance(item, (str, bytes)):
