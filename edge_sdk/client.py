@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edge_sdk.crypto.sealing import AppKey
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
+    from edge_sdk.update.retrying import RetryPolicy
     from edge_sdk.update.transport import Transport
     from edge_sdk.update.updates import Updates
 
@@ -63,6 +64,7 @@ class EdgeClient:
         preference: tuple[str, ...],
         clock: Clock,
         transport: Transport | None,
+        retry: RetryPolicy | None,
     ) -> None:
         self._cache = cache
         self._server = server
@@ -70,6 +72,7 @@ class EdgeClient:
         self._channel = channel
         self._clock = clock
         self._transport = transport
+        self._retry = retry
         self._serving = ServingModels(cache, engine, capabilities, max_sessions, credential)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, credential)
         self._making = threading.Lock()
@@ -89,6 +92,7 @@ class EdgeClient:
         clock: Clock | None = None,
         system: System | None = None,
         transport: Transport | None = None,
+        retry: RetryPolicy | None = None,
         capabilities: frozenset[str] | None = None,
         recipes: tuple[str, ...] = PREFERENCE,
         random: Random = os.urandom,
@@ -111,6 +115,7 @@ class EdgeClient:
             clock: the wall clock, which decides what has expired; that of ``system`` by default.
             system: the disk and the clocks; the operating system by default.
             transport: how to reach the server; HTTP by default.
+            retry: how often a download is tried again, and after how long; a few times by default.
             capabilities: what the device can run; by default what the engine can.
             recipes: which to take where a release has several that fit, best first; then the smallest.
             random: source of the install id of a new cache.
@@ -137,6 +142,7 @@ class EdgeClient:
             preference=tuple(recipes),
             clock=clock or disk.system.now,
             transport=transport,
+            retry=retry,
         )
 
     # -- with a network --------------------------------------------------------------------------------
@@ -220,6 +226,7 @@ class EdgeClient:
                     self._device,
                     self._clock,
                     self._transport,
+                    self._retry,
                 )
             return self._made
 

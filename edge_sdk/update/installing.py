@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from edge_sdk.contract.manifest import Artifact
-from edge_sdk.errors import NotAvailable, RetryLater, StoreError, VerificationError
+from edge_sdk.errors import NotAvailable, RetryLater, StoreError
 from edge_sdk.loading import LoadedModel, Progress, load, open_bundle, prove
 from edge_sdk.store import Cache, Slot, State
 from edge_sdk.store.trying import trying
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
 from edge_sdk.update.device import Device
+from edge_sdk.update.downloading import Means, Wanted, download
 from edge_sdk.update.policy import Conditions, UpdateStatus
-from edge_sdk.update.transport import Transport, check_untouched, refusal
+from edge_sdk.update.retrying import RetryPolicy
+from edge_sdk.update.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def install(
     model: str,
     device: Device,
     conditions: Conditions,
+    retry: RetryPolicy,
     progress: Progress,
 ) -> Installation:
     """Make the release that is meant for this device active; the caller holds the cache's lock.
@@ -72,7 +74,7 @@ def install(
         if obstacle:
             return Installation(UpdateStatus.POSTPONED, obstacle)
         cache.change(lambda state: state.wanting(artifact))
-        download(cache, transport, server, artifact, progress)
+        fetch(cache, transport, server, artifact, retry, progress)
         served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
         if served is None:
             raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
@@ -137,37 +139,12 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
     )
 
 
-def download(cache: Cache, transport: Transport, server: str, artifact: Artifact, progress: Progress) -> None:
-    """Bring a bundle into the cache, counted and hashed as it comes.
-
-    Raises:
-        Offline: no answer.
-        RetryLater: the answer ended early.
-        VerificationError: too many bytes, or other ones.
-    """
-    digest, received = hashlib.sha256(), 0
-    progress("download", 0, artifact.length)
-    url = f"{server}/v1/bundles/{artifact.sha256}"
-    with cache.partial(artifact.sha256) as file, transport.request("GET", url, elsewhere=True) as answer:
-        if answer.status != 200:
-            raise refusal(artifact.path, answer.status)
-        check_untouched(url, answer)
-        file.truncate(0)
-        for piece in answer.pieces():
-            received += len(piece)
-            if received > artifact.length:
-                raise VerificationError(
-                    f"{artifact.path}: the server sends more than the {artifact.length} signed bytes; refused"
-                )
-            digest.update(piece)
-            file.write(received - len(piece), piece)
-            progress("download", received, artifact.length)
-        if received < artifact.length:
-            raise RetryLater(
-                f"{artifact.path}: the download ended after {received} of {artifact.length} bytes; try again"
-            )
-        if digest.hexdigest() != artifact.sha256:
-            raise VerificationError(
-                f"{artifact.path}: the server sent other bytes than the signed ones; refused"
-            )
-        file.finish()
+def fetch(
+    cache: Cache, transport: Transport, server: str, artifact: Artifact, retry: RetryPolicy, progress: Progress
+) -> None:
+    """Bring a bundle into the cache, going on where an earlier attempt ended; see :func:`download`."""
+    means = Means(transport, [server], cache.disk.system.monotonic, retry)
+    wanted = Wanted(artifact.path, artifact.sha256, artifact.length, artifact.entry.segments_sha256)
+    with cache.partial(artifact.sha256) as partial:
+        download(wanted, partial, means, progress=progress)
+        partial.finish()

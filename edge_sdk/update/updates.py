@@ -19,6 +19,7 @@ from edge_sdk.update.http import HttpTransport
 from edge_sdk.update.installing import install
 from edge_sdk.update.policy import Conditions, Refreshed, Updated, UpdateStatus
 from edge_sdk.update.refreshing import refresh
+from edge_sdk.update.retrying import RetryPolicy
 from edge_sdk.update.transport import Transport
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Updates:
         device: for which to choose and prove.
         clock: the wall clock.
         transport: how to reach the server; HTTP by default.
+        retry: how often a download is tried again; a few times by default.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ class Updates:
         device: Device,
         clock: Clock,
         transport: Transport | None,
+        retry: RetryPolicy | None,
     ) -> None:
         self._cache, self._serving = cache, serving
         self._server, self._root = server, root
         self._device, self._clock = device, clock
         self._http = HttpTransport() if transport is None else None
         self._transport: Transport = transport or self._over_http()
+        self._retry = retry or RetryPolicy()
         self._metadata = TufFetcher(self._transport)
         self._one = threading.Lock()
         self._lock = threading.Lock()
@@ -150,6 +154,7 @@ class Updates:
                     name,
                     self._device,
                     conditions,
+                    self._retry,
                     progress or silent,
                 )
             except Offline as error:

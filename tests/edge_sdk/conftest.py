@@ -16,6 +16,7 @@ from device_tests.simulator.models import ROW, FakeEngine, fake_model
 from device_tests.simulator.repository import SERVER, Network, Repository
 from edge_sdk.client import EdgeClient
 from edge_sdk.update import UpdateStatus
+from edge_sdk.update.retrying import RetryPolicy
 
 MODEL = "focus"
 
@@ -42,6 +43,7 @@ class Device:
             "capabilities": frozenset({"tflite"}),
             "clock": lambda: self.now,
             "transport": self.network,
+            "retry": RetryPolicy(rest=lambda control, seconds: None),
         }
         return self.stack.enter_context(EdgeClient.open(self.folder, **{**settings, **options}))
 

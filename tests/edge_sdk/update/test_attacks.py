@@ -283,7 +283,7 @@ REFUSED: dict[str, tuple[Attack, type[EdgeError], str]] = {
         "other bytes than the signed ones",
     ),
     "bundle extended": (served(BUNDLE, lambda data: data + b"!"), VerificationError, "more than"),
-    "bundle truncated": (served(BUNDLE, lambda data: data[:-1]), RetryLater, "the download ended after"),
+    "bundle truncated": (served(BUNDLE, lambda data: data[:-1]), VerificationError, "has fewer than the"),
     "bundle empty": (served(BUNDLE, lambda data: b""), RetryLater, "the download ended after 0 of"),
     "entry tells another version": (
         entry(model_version="9.9.9"),
