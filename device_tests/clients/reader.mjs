@@ -17,6 +17,7 @@ import { computeFeatures, dayInput, nonZeroCells } from "./features.mjs";
 import { decide, openEnvelope, refresh } from "./manifest.mjs";
 
 const PAGES = ["bundle", "day-input", "encryption", "identifiers", "manifest", "recorder", "rules"];
+const NOT_READ = ["device-keys"]; // this client enrols no device, so it says nothing about these vectors
 const hex = (digits) => Buffer.from(digits, "hex");
 const sameJson = (a, b) => canonicalJson(a) === canonicalJson(b);
 
@@ -174,6 +175,7 @@ function checkFolder(folder) {
   const index = read("index.json", INDEX_FORM);
   for (const { file, kind, expect, vectors } of index.vectors) {
     const page = file.split("/")[0];
+    if (NOT_READ.includes(page)) continue;
     if (kind === "day-input") {
       succeeds(file, () => {
         const { spec, tolerance } = readDefinitions(read), several = read(file, DAY_INPUT_FORM).vectors;
@@ -191,7 +193,8 @@ function checkFolder(folder) {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"));
   const listed = ["index.json", SPEC, ...index.vectors.map(({ file }) => file)];
   const unlisted = onDisk.filter((file) => !listed.includes(file));
-  const stated = index.vectors.reduce((sum, { vectors = 1 }) => sum + vectors, 0);
+  const stated = index.vectors.filter(({ file }) => !NOT_READ.includes(file.split("/")[0]))
+    .reduce((sum, { vectors = 1 }) => sum + vectors, 0);
   succeeds("unlisted files", () => compare(unlisted, []));
   succeeds("files", () => compare(onDisk.length, new Set(listed).size));
   succeeds("index.json repeats a file", () => compare(new Set(listed).size, listed.length));
