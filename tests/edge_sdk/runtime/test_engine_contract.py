@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,3 +180,12 @@ def test_importing_the_runtime_loads_no_engine() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert shown.stdout == "[]\n"
+
+
+@pytest.mark.convert
+def test_onnxruntime_writes_nothing_outside(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}  # without CI, which hides the writing
+    script = "from edge_sdk.runtime import engine_named; engine_named('onnxruntime')"
+    command = [sys.executable, "-c", script]
+    subprocess.run(command, env=environment, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []
