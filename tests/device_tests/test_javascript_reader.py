@@ -58,7 +58,8 @@ def entries() -> list[dict[str, Any]]:
 
 
 def how_many() -> int:
-    return sum(entry.get("vectors", 1) for entry in entries())
+    """Vectors of the pages that the client implements: all but the device keys."""
+    return sum(entry.get("vectors", 1) for entry in entries() if not entry["file"].startswith("device-keys/"))
 
 
 def test_every_vector_passes(read: Read) -> None:
