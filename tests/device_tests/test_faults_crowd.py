@@ -1,0 +1,207 @@
+"""Eight threads and eight processes update one cache with locks that do not work, and clocks that are wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, reached
+from device_tests.faults.scenarios import MODEL, SCENARIOS, Site, state_of
+from device_tests.simulator.models import ROW
+from edge_sdk.errors import EdgeError, NotAvailable, RetryLater
+from edge_sdk.store import Cache, State, System, lock
+from edge_sdk.store.blobs import Blobs
+from edge_sdk.update import UpdateStatus
+
+CROWD = 8
+DONE = {UpdateStatus.INSTALLED, UpdateStatus.CURRENT}
+
+
+class Unsynced(System):
+    def fsync(self, handle: int) -> None:
+        """No power goes here."""
+
+    def sync_folder(self, path: Path) -> None:
+        """No power goes here."""
+
+
+def site_of(name: str) -> Site:
+    return next(scenario for scenario in SCENARIOS if scenario.name == name).site()
+
+
+def judged(site: Site, folder: Path, promise: Promise) -> None:
+    assert kept(site, folder, promise) == []
+    assert no_plaintext(site, folder) == []
+    assert heals(site, folder) == []
+    assert no_plaintext(site, folder) == []
+
+
+def unlocked(path: Path, **_: object) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@pytest.mark.parametrize("name", ["first-install", "collection-encrypted", "rollback"])
+@pytest.mark.parametrize("turns", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_threads(name: str, turns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "locked", unlocked)
+    site, wrong = site_of(name), []
+    start = threading.Barrier(CROWD)
+    site.lay_out(tmp_path / "cache")
+
+    def work(number: int) -> None:
+        start.wait()
+        for _ in range(turns):
+            try:
+                with site.open(tmp_path / "cache", Unsynced()) as client:
+                    done = client.update(MODEL)
+                if done.status not in DONE:
+                    continue  # others try the same bytes at this moment: it is put off, and says so
+                with site.open(tmp_path / "cache", Unsynced(), online=False) as client:
+                    if client.model(MODEL).predict(ROW, deadline_ms=60_000).release != site.goal:
+                        wrong.append(f"{number}: another release than was told")
+            except RetryLater:
+                continue  # it says so itself
+            except EdgeError as error:
+                wrong.append(f"{number}: {error!r}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(CROWD)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    judged(site, tmp_path / "cache", Promise(state_of(tmp_path / "cache")))
+
+
+PROGRAM = """
+import json, sys
+from contextlib import nullcontext
+from pathlib import Path
+sys.path[:] = json.loads(sys.stdin.readline())
+from device_tests.faults.scenarios import MODEL
+from device_tests.simulator.models import ROW, FakeEngine
+from device_tests.simulator.repository import SERVER, Network
+from edge_sdk.client import EdgeClient
+from edge_sdk.crypto.sealing import AppKey
+from edge_sdk.errors import RetryLater
+from edge_sdk.store import lock
+lock.locked = lambda path, **_: nullcontext()
+cache, folder, turns, goal = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+class Served:
+    files = {name: (folder / str(n)).read_bytes() for n, name in enumerate(json.loads((folder / "names").read_text()))}
+def client(**more):
+    return EdgeClient.open(cache, credential=AppKey(bytes(range(32))), engine=FakeEngine(),
+                           capabilities=frozenset({"tflite"}), **more)
+for _ in range(turns):
+    try:
+        with client(server=SERVER, root=(folder / "root").read_bytes(), transport=Network(Served)) as online:
+            if online.update(MODEL).status.value not in ("installed", "current"):
+                continue
+    except RetryLater:
+        continue
+    with client() as offline:
+        assert offline.model(MODEL).predict(ROW, deadline_ms=60_000).release == goal
+"""
+
+
+@pytest.mark.parametrize(("crowd", "turns"), [(3, 2), pytest.param(CROWD, 10, marks=pytest.mark.slow)])
+def test_processes(crowd: int, turns: int, tmp_path: Path) -> None:
+    site = site_of("collection-encrypted")
+    site.lay_out(tmp_path / "cache")
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "root").write_bytes(site.repository.root)
+    (served / "names").write_text(json.dumps(list(site.repository.files)))
+    for number, data in enumerate(site.repository.files.values()):
+        assert isinstance(data, bytes)
+        (served / str(number)).write_bytes(data)
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        str(tmp_path / "cache"),
+        str(served),
+        str(turns),
+        str(site.goal),
+    ]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(crowd)]
+    path = json.dumps([entry or os.getcwd() for entry in sys.path]).encode() + b"\n"
+    said = [process.communicate(path, timeout=240)[1] for process in running]
+    assert said == [b""] * crowd
+    judged(site, tmp_path / "cache", Promise(state_of(tmp_path / "cache")))
+
+
+class Wrong(System):
+    """Its wall clock shows these times in turn, then the last one for ever."""
+
+    def __init__(self, *times: datetime) -> None:
+        self.times = list(times)
+
+    def now(self) -> datetime:
+        return self.times.pop(0) if len(self.times) > 1 else self.times[0]
+
+
+PRESENT = datetime.now(UTC)
+EPOCH, PAST, FUTURE = datetime(1970, 1, 1, tzinfo=UTC), PRESENT - timedelta(400), PRESENT + timedelta(60)
+
+
+@pytest.mark.parametrize("name", ["first-install", "upgrade-encrypted", "rollback", "recall"])
+@pytest.mark.parametrize(
+    "times",
+    [(EPOCH,), (PAST,), (FUTURE,), (PRESENT, EPOCH), (FUTURE, PAST), (PAST, PRESENT, FUTURE, EPOCH)],
+    ids=["1970", "-400d", "+60d", "jumps to 1970", "jumps back", "jumps to and fro"],
+)
+def test_wrong_clocks(name: str, times: tuple[datetime, ...], tmp_path: Path) -> None:
+    site, folder = site_of(name), tmp_path / "cache"
+    site.lay_out(folder)
+    before = state_of(folder).marks if site.had else None
+    promise = Promise()
+    try:
+        with site.open(folder, Wrong(*times)) as client:
+            client.update(MODEL)
+            promise = Promise(state_of(folder))
+    except EdgeError:
+        pass
+    try:
+        after = state_of(folder).marks
+    except NotAvailable:
+        after = None
+    if before is not None:
+        assert after is not None
+        assert reached(after, before) == ""
+    if after is not None and after.signed_time is not None:
+        assert after.signed_time <= site.repository.now, "a signed time that nobody signed"
+    judged(site, folder, promise)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_collector_that_comes_before_every_change(
+    holds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the control: one that does not look for holds takes what was just received and is not named yet."""
+    site, folder = site_of("collection-encrypted"), tmp_path / "cache"
+    site.lay_out(folder)
+    monkeypatch.setattr(lock, "locked", unlocked)
+    change = Cache.change
+
+    def raced(cache: Cache, step: Callable[[State], State]) -> State:
+        Cache(folder).tidy()
+        return change(cache, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cache, "change", raced)
+        if not holds:
+            patch.setattr(Blobs, "_held", lambda blobs: False)
+        with site.open(folder) as client:
+            client.update(MODEL)
+    found = kept(site, folder, Promise(state_of(folder)))
+    assert [violation.invariant for violation in found] == ([] if holds else ["usable"])
