@@ -14,6 +14,7 @@ from edge_sdk.trust.resolving import floor_of
 from edge_sdk.update.device import Device
 from edge_sdk.update.downloading import Means, Wanted, download
 from edge_sdk.update.policy import Conditions, UpdateStatus
+from edge_sdk.update.proving import prove_apart
 from edge_sdk.update.retrying import RetryPolicy
 from edge_sdk.update.transport import Transport
 
@@ -42,8 +43,9 @@ def install(
 
     1. The directives, the floors and the marks say which artifact, or that there is none.
     2. Its bytes are downloaded, unless they are here already (a rollback names old ones).
-    3. They are verified, opened in memory, and loaded.
-    4. All golden cases come out within the record's tolerances.
+    3. They are verified and opened in memory.
+    4. In a child process the model loads, gives all golden cases twice within the record's tolerances, and keeps
+       its budgets; then it loads here, and gives them again.
     5. The pointer is flipped; what was active is kept as the previous one.
 
     Whatever fails before 5 leaves the active model as it is. What does not work here is remembered: after
@@ -80,9 +82,10 @@ def install(
             raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
     content = open_bundle(served, artifact, device.credential)  # 3
     with trying(cache, artifact):
+        prove_apart(content, artifact, device.engine, progress)  # 4
         loaded = load(content, artifact, device.engine, device.max_sessions)
         try:
-            prove(loaded, content, progress)  # 4
+            prove(loaded, content, progress)
             cache.change(lambda state: _installing(state, artifact, installed))  # 5
         except BaseException:
             loaded.close()
