@@ -176,7 +176,11 @@ class TestInvariants:
         (folder / "blobs" / ".part-1_1.0a").write_bytes(b"..." + left + b"...")
         assert [v.invariant for v in no_plaintext(upgrade, folder)] == ["no plaintext"]
 
-    @pytest.mark.parametrize("name", [f".part-{os.getpid()}_7.0a", "partial/.part-1_1.0a/file", "left"])
+    @pytest.mark.parametrize(
+        "name",
+        [f".part-{os.getpid()}_7.0a", "partial/.part-1_1.0a/file", "left"],
+        ids=["reused process number", "abandoned", "foreign"],
+    )
     def test_bounded(self, upgrade: Site, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Cache, "tidy", lambda cache: None)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
