@@ -19,6 +19,7 @@ from edge_sdk.store import Cache, Disk, State, System
 from edge_sdk.update.transport import NO_HEADERS, Answer
 
 MODEL: Final = "focus"
+APP_KEY: Final = AppKey(bytes(range(32)))
 SECRET: Final = b"271828182845904523536"
 """In the payload of every model, and nowhere else: plaintext shows by it."""
 
@@ -134,7 +135,7 @@ class Scenario:
 
     def site(self) -> Site:
         """Made anew, with new keys."""
-        site = Site(Repository(), AppKey(bytes(range(32))) if self.encrypted else None)
+        site = Site(Repository(), APP_KEY if self.encrypted else None)
         self.prepare(site)
         return site
 
