@@ -42,6 +42,7 @@ class PowerSystem(System):
         self._durable: dict[Path, dict[str, int]] = {}
         self._content: dict[int, bytes] = {}
         self._handles: dict[int, tuple[int, Path]] = {}
+        self._lost: set[int] = set()
         self._files = 0
         self._adopt(base)
 
@@ -67,7 +68,27 @@ class PowerSystem(System):
     def fsync(self, handle: int) -> None:
         if handle in self._handles:
             file, path = self._handles[handle]
-            self._content[file] = path.read_bytes()  # the handle may be for writing only
+            if file not in self._lost:
+                self._content[file] = path.read_bytes()  # the handle may be for writing only
+
+    def fail_fsync(self, handle: int) -> None:
+        """An fsync fails. What was to be written is lost, and counts as written: the next fsync succeeds, doing
+        nothing, unless something is written anew. That is what Linux does.
+        """
+        if handle in self._handles:
+            self._lost.add(self._handles[handle][0])
+
+    def write(self, handle: int, data: bytes | memoryview, offset: int) -> int:
+        self._touch(handle)
+        return super().write(handle, data, offset)
+
+    def truncate(self, handle: int, length: int) -> None:
+        self._touch(handle)
+        super().truncate(handle, length)
+
+    def _touch(self, handle: int) -> None:
+        if handle in self._handles:
+            self._lost.discard(self._handles[handle][0])
 
     def link(self, source: Path, target: Path) -> None:
         super().link(source, target)

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
+from device_tests.faults.power import PowerSystem
 from edge_sdk.store import System
 
 T = TypeVar("T")
@@ -135,7 +136,12 @@ class FaultySystem(System):
         self._call("truncate", lambda: self._inner.truncate(handle, length))
 
     def fsync(self, handle: int) -> None:
-        self._call("fsync", lambda: self._inner.fsync(handle))
+        try:
+            self._call("fsync", lambda: self._inner.fsync(handle))
+        except OSError:
+            if isinstance(self._inner, PowerSystem):
+                self._inner.fail_fsync(handle)
+            raise
 
     def close(self, handle: int) -> None:
         if handle not in self._handles:

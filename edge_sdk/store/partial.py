@@ -49,9 +49,17 @@ class Partial:
             self._system.truncate(self._handle, length)
 
     def sync(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring what was written to the disk; where that fails, it is forgotten.
+
+        A system may drop what it could not write and call the next fsync a success, so what is there can be read
+        now and be gone after a power cut: it must be received anew.
+        """
         with stored("write", self._path):
-            self._system.fsync(self._handle)
+            try:
+                self._system.fsync(self._handle)
+            except OSError:
+                self._system.truncate(self._handle, 0)
+                raise
 
     def finish(self) -> None:
         """Make it a blob: verified as it lies on the disk, durable.

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, reached
+from device_tests.faults.process import serve
 from device_tests.faults.scenarios import MODEL, SCENARIOS, Site, state_of
 from device_tests.simulator.models import ROW
 from edge_sdk.errors import EdgeError, NotAvailable, RetryLater
@@ -87,29 +88,15 @@ import json, sys
 from contextlib import nullcontext
 from pathlib import Path
 sys.path[:] = json.loads(sys.stdin.readline())
-from device_tests.faults.scenarios import MODEL
-from device_tests.simulator.models import ROW, FakeEngine
-from device_tests.simulator.repository import SERVER, Network
-from edge_sdk.client import EdgeClient
-from edge_sdk.crypto.sealing import AppKey
+from device_tests.faults.process import main
 from edge_sdk.errors import RetryLater
 from edge_sdk.store import lock
 lock.locked = lambda path, **_: nullcontext()
-cache, folder, turns, goal = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-class Served:
-    files = {name: (folder / str(n)).read_bytes() for n, name in enumerate(json.loads((folder / "names").read_text()))}
-def client(**more):
-    return EdgeClient.open(cache, credential=AppKey(bytes(range(32))), engine=FakeEngine(),
-                           capabilities=frozenset({"tflite"}), **more)
-for _ in range(turns):
+for _ in range(int(sys.argv[3])):
     try:
-        with client(server=SERVER, root=(folder / "root").read_bytes(), transport=Network(Served)) as online:
-            if online.update(MODEL).status.value not in ("installed", "current"):
-                continue
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
     except RetryLater:
-        continue
-    with client() as offline:
-        assert offline.model(MODEL).predict(ROW, deadline_ms=60_000).release == goal
+        pass
 """
 
 
@@ -117,23 +104,10 @@ for _ in range(turns):
 def test_processes(crowd: int, turns: int, tmp_path: Path) -> None:
     site = site_of("collection-encrypted")
     site.lay_out(tmp_path / "cache")
-    served = tmp_path / "served"
-    served.mkdir()
-    (served / "root").write_bytes(site.repository.root)
-    (served / "names").write_text(json.dumps(list(site.repository.files)))
-    for number, data in enumerate(site.repository.files.values()):
-        assert isinstance(data, bytes)
-        (served / str(number)).write_bytes(data)
-    command = [
-        sys.executable,
-        "-c",
-        PROGRAM,
-        str(tmp_path / "cache"),
-        str(served),
-        str(turns),
-        str(site.goal),
-    ]
-    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(crowd)]
+    serve(site, tmp_path / "served")
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "cache"), str(tmp_path / "served"), str(turns)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    running = [subprocess.Popen(command, **pipes) for _ in range(crowd)]
     path = json.dumps([entry or os.getcwd() for entry in sys.path]).encode() + b"\n"
     said = [process.communicate(path, timeout=240)[1] for process in running]
     assert said == [b""] * crowd

@@ -329,6 +329,19 @@ class TestReceiving:
             assert file.length == 0, "else the next attempt would end the same way"
         assert cache.blob(self.SHA256) is None
 
+    def test_what_could_not_be_brought_to_the_disk_is_received_anew(self, cache: Cache) -> None:
+        """The next fsync would succeed without the bytes being there."""
+
+        class Failing(System):
+            def fsync(self, handle: int) -> None:
+                raise OSError(5, "Input/output error")
+
+        with cache.blobs.holding(), again(cache, Failing()).partial(self.SHA256) as file:
+            file.write(0, self.WHOLE)
+            with pytest.raises(StoreError, match="Input/output error"):
+                file.finish()
+            assert file.length == 0
+
     def test_what_nobody_goes_on_with_is_removed(self, cache: Cache) -> None:
         with cache.blobs.holding(), cache.partial(self.SHA256) as file:
             file.write(0, b"half")
