@@ -81,17 +81,22 @@ class TestControls:
         assert "usable" in {violation.invariant for violation in prepared.judge(end)[1]}
 
 
-class _Agreeable(str):
-    """A digest that equals any other."""
-
-    __slots__ = ()
-    __hash__ = str.__hash__
+class _Agreeing:
+    """Of a digest that equals any other."""
 
     def __eq__(self, other: object) -> bool:
         return True
 
     def __ne__(self, other: object) -> bool:
         return False
+
+
+class _Hex(_Agreeing, str):
+    __hash__ = str.__hash__
+
+
+class _Raw(_Agreeing, bytes):
+    __hash__ = bytes.__hash__
 
 
 class _Hashlib:
@@ -105,10 +110,10 @@ class _Hashlib:
             self._inner.update(data)
 
         def digest(self) -> bytes:
-            return self._inner.digest()
+            return _Raw(self._inner.digest())
 
         def hexdigest(self) -> str:
-            return _Agreeable(self._inner.hexdigest())
+            return _Hex(self._inner.hexdigest())
 
 
 def _without_hash_checks(monkeypatch: pytest.MonkeyPatch) -> set[str]:
