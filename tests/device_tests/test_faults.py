@@ -21,6 +21,7 @@ from device_tests.faults.running import END, Point, Report, Run, run
 from device_tests.faults.scenarios import SCENARIOS, SECRET, Scenario, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed
 from edge_sdk.store import Cache, System
+from edge_sdk.store.partial import Partial
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
@@ -30,7 +31,7 @@ def told(report: Report) -> str:
 
 
 def test_a_sample_of_all_scenarios_holds() -> None:
-    report = run(every=41)
+    report = run(every=83)
     assert not report.violations, told(report)
     assert {name for name, _ in report.points} == set(BY_NAME)
     assert {fault for _, fault in report.points} == {"kill", "eio", "enospc", "short"}
@@ -70,6 +71,13 @@ class TestControls:
         points = [p for p in prepared.points([Fault.KILL]) if p.call == "sync_folder"]
         assert not [found for point in points for found in prepared.judge(point)[1]]
         monkeypatch.setattr(Cache, "_settle", lambda cache: None)
+        assert [found for point in points for found in prepared.judge(point)[1]]
+
+    def test_without_forgetting_what_an_fsync_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        prepared = Run(BY_NAME["first-install"])
+        points = [p for p in prepared.points([Fault.EIO]) if p.call == "fsync"]
+        assert not [found for point in points for found in prepared.judge(point)[1]]
+        monkeypatch.setattr(Partial, "sync", lambda partial: partial._system.fsync(partial._handle))
         assert [found for point in points for found in prepared.judge(point)[1]]
 
     def test_without_the_hash_check(self, monkeypatch: pytest.MonkeyPatch) -> None:
