@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from tuf.api.metadata import Metadata
-from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+from tuf.ngclient import FetcherInterface
 
 from edge_sdk.contract import directives
 from edge_sdk.contract.directives import Directives
@@ -18,30 +17,17 @@ from edge_sdk.crypto import dsse
 from edge_sdk.errors import RetryLater, StoreError, VerificationError
 from edge_sdk.loading import Progress, silent
 from edge_sdk.store import Cache, Clock, State
-from edge_sdk.store.cache import MAX_ROOT_BYTES
-from edge_sdk.store.disk import stored
 from edge_sdk.trust import NotTogether, Trusted, accept, check_clock
-from edge_sdk.trust.accepting import TUF_ROLES
 from edge_sdk.update.errors import Offline, translated
 from edge_sdk.update.policy import Refreshed, RefreshStatus
-from edge_sdk.update.roots import MAX_ROTATIONS, ShippedRoot
+from edge_sdk.update.roots import ShippedRoot
+from edge_sdk.update.tuf_metadata import Received, run_tuf
 
 DIRECTIVES_MAX_LENGTH: Final = directives.MAX_BYTES * 4 // 3 + 10_000
 """Base64 of the largest payload, and signatures."""
 assert DIRECTIVES_MAX_LENGTH <= dsse.MAX_BYTES
 
 _TRIES: Final = 2
-
-
-def limits() -> UpdaterConfig:
-    """What TUF's client reads of each role at most, in bytes, and how many new roots in one refresh."""
-    return UpdaterConfig(
-        max_root_rotations=MAX_ROTATIONS,
-        root_max_length=MAX_ROOT_BYTES,
-        timestamp_max_length=16_384,
-        snapshot_max_length=100_000,
-        targets_max_length=5_000_000,
-    )
 
 
 def refresh(
@@ -147,46 +133,28 @@ def _receive(
             shipped.check_connected(_trusted_root(cache, cache.state()), fetcher, server)  # 0
     for attempt in range(1, _TRIES + 1):
         with cache.scratch() as folder:
-            metadata, signed = _run_tuf(cache, fetcher, server, folder)  # 2
+            received = _run_tuf(cache, fetcher, server, folder)  # 2
             if shipped is not None:
                 shipped.check_met(folder / "root_history")  # 0, now that the newer ones are known
         with translated("directives"):  # 3
             envelope = fetcher.download_bytes(f"{server}/v1/directives", DIRECTIVES_MAX_LENGTH)
         try:
-            trusted = accept(signed, envelope, cache.state().marks, now)  # 4
+            trusted = accept(received.signed, envelope, cache.state().marks, now)  # 4
         except NotTogether:
             if attempt == _TRIES:
                 raise
         else:
-            return {**metadata, "directives.json": envelope}, trusted
+            return {**received.files, "directives.json": envelope}, trusted
     raise AssertionError("the last attempt returns or raises")
 
 
-def _run_tuf(
-    cache: Cache, fetcher: FetcherInterface, server: str, folder: Path
-) -> tuple[dict[str, bytes], dict[str, Mapping[str, Any]]]:
+def _run_tuf(cache: Cache, fetcher: FetcherInterface, server: str, folder: Path) -> Received:
     """TUF's client workflow in ``folder``, which holds what was trusted before as far as it is undamaged."""
     state = cache.state()
     root = _trusted_root(cache, state)
-    known = {name: cache.verified(digest) for name, digest in state.trust.items() if name != "root.json"}
-    for name, data in known.items():
-        if data is not None:
-            cache.disk.write_scratch(folder / name, data)
-    with stored("keep metadata in", folder), translated("metadata"):
-        updater = Updater(
-            str(folder),
-            f"{server}/metadata/",
-            fetcher=fetcher,
-            config=limits(),
-            bootstrap=root,
-        )
-        updater.refresh()
-        received = {f"{role}.json": (folder / f"{role}.json").read_bytes() for role in TUF_ROLES}
-        # What TUF understood, and not the spelling it came in, is what the signatures cover.
-        signed: dict[str, Mapping[str, Any]] = {
-            role: Metadata.from_bytes(received[f"{role}.json"]).signed.to_dict() for role in TUF_ROLES
-        }
-    return received, signed
+    stored = {name: cache.verified(digest) for name, digest in state.trust.items() if name != "root.json"}
+    known = {name: data for name, data in stored.items() if data is not None}
+    return run_tuf(cache.disk, folder, known, root, fetcher, f"{server}/metadata/")
 
 
 def _trusted_root(cache: Cache, state: State) -> bytes:
