@@ -1,0 +1,1 @@
+"""Our refresh path as the client that the public conformance suite of TUF drives."""
