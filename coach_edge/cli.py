@@ -43,6 +43,7 @@ COMMANDS = {
     "fetch": ("edge_sdk.commands:fetch", "Bring a model into a cache, verified."),
     "predict": ("edge_sdk.commands:predict", "Predict offline from a cache."),
     "status": ("edge_sdk.commands:status", "What a cache holds."),
+    "erase": ("edge_sdk.commands:erase", "Erase the models of a cache; with a receipt."),
     "parity": ("device_tests.commands:parity", "Golden cases on devices; the verdict is the exit status."),
     "selftest": ("device_tests.faults.command:selftest", "The fault suite on this machine."),
     "bench": ("coach_edge.bench.command:bench", "Figures with their controls in the same run."),

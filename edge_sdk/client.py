@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from edge_sdk.contract import identifiers
 from edge_sdk.contract.manifest import Artifact
+from edge_sdk.erasing import EraseScope, Receipt, erase, finish_erasing
 from edge_sdk.errors import FormatError, InputError
 from edge_sdk.serving import ServingModels
 from edge_sdk.store import Cache, Clock, Disk, System
@@ -65,6 +66,7 @@ class EdgeClient:
         clock: Clock,
         transport: Transport | None,
         retry: RetryPolicy | None,
+        random: Random = os.urandom,
     ) -> None:
         self._cache = cache
         self._server = server
@@ -73,6 +75,7 @@ class EdgeClient:
         self._clock = clock
         self._transport = transport
         self._retry = retry
+        self._random = random
         self._serving = ServingModels(cache, engine, capabilities, max_sessions, credential)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, credential)
         self._making = threading.Lock()
@@ -97,7 +100,7 @@ class EdgeClient:
         recipes: tuple[str, ...] = PREFERENCE,
         random: Random = os.urandom,
     ) -> EdgeClient:
-        """Open a cache, or make one.
+        """Open a cache, or make one; an erase that was begun is finished first.
 
         Args:
             cache_dir: the folder; it is made where a root is given.
@@ -118,11 +121,12 @@ class EdgeClient:
             retry: how often a download is tried again, and after how long; a few times by default.
             capabilities: what the device can run; by default what the engine can.
             recipes: which to take where a release has several that fit, best first; then the smallest.
-            random: source of the install id of a new cache.
+            random: source of install ids.
 
         Raises:
             InputError: an argument is wrong, such as a root that is none for a new cache.
             NotAvailable: there is no cache, and no root to make one with.
+            RetryLater: another process is erasing the cache.
             StoreError: the cache is damaged, or the disk refuses.
         """
         _check_arguments(channel, credential, max_sessions)
@@ -130,8 +134,10 @@ class EdgeClient:
         can = capabilities_of(engine_name) if capabilities is None else frozenset(capabilities)
         base = None if server is None else _base_url(server)
         disk = Disk(system)
+        cache = Cache.open(Path(cache_dir), root, random, disk)
+        finish_erasing(cache, random, disk.system.now)
         return cls(
-            Cache.open(Path(cache_dir), root, random, disk),
+            cache,
             server=base,
             root=root,
             channel=channel,
@@ -143,6 +149,7 @@ class EdgeClient:
             clock=clock or disk.system.now,
             transport=transport,
             retry=retry,
+            random=random,
         )
 
     # -- with a network --------------------------------------------------------------------------------
@@ -275,6 +282,29 @@ class EdgeClient:
                 for name, done in sorted(({} if self._made is None else self._made.background).items())
             },
         }
+
+    def erase(self, scope: EraseScope = EraseScope.MODELS) -> Receipt:
+        """Erase the models, and with ``ALL`` the install id too; models handed out stop working.
+
+        What the device has seen stays, so that nobody can roll it back by erasing. Should the process end
+        midway, the next :meth:`open` finishes it.
+
+        Args:
+            scope: what to erase.
+
+        Returns:
+            What was erased.
+
+        Raises:
+            NotAvailable: the client is closed.
+            RetryLater: an update is running, here or in another process.
+            StoreError: the disk refuses; once it does not, :meth:`open` finishes the erase.
+        """
+        self._serving.check_open()
+        try:
+            return erase(self._cache, scope, self._random, self._clock)
+        finally:
+            self._serving.drop()
 
     def close(self) -> None:
         """Wait for updates in the background and predictions in flight, then give everything back."""

@@ -1,4 +1,4 @@
-"""``edge fetch``, ``edge predict`` and ``edge status``; each returns what is to be printed."""
+"""``edge fetch``, ``edge predict``, ``edge status`` and ``edge erase``; each returns what is to be printed."""
 
 from __future__ import annotations
 
@@ -137,6 +137,32 @@ def status(cache: Path) -> dict[str, Any]:
         found = client.status()
     # Both belong to a running client and say nothing about a folder.
     return {key: value for key, value in found.items() if key not in ("background", "channel")}
+
+
+@click.command()
+@_cache
+@click.option(
+    "--models", "scope", flag_value="models", help="All models, and what is known of their failures."
+)
+@click.option("--all", "scope", flag_value="all", help="The models and the install id, which is made anew.")
+def erase(cache: Path, scope: str | None) -> dict[str, Any]:
+    """Erase a cache; what protects the device from being rolled back stays."""
+    from edge_sdk.client import EdgeClient
+    from edge_sdk.contract import identifiers
+    from edge_sdk.erasing import EraseScope
+
+    if scope is None:
+        raise click.UsageError("say what to erase: --models or --all")
+    with EdgeClient.open(cache) as client:
+        done = client.erase(EraseScope(scope))
+    return {
+        "scope": done.scope.value,
+        "finished": identifiers.format_time(done.finished),
+        "models": list(done.models),
+        "files": done.files,
+        "bytes": done.bytes,
+        "cache": str(cache),
+    }
 
 
 def _given(given: str) -> tuple[str, str]:

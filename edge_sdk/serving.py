@@ -81,6 +81,14 @@ class ServingModels:
         if self._closed:
             raise NotAvailable("this client was closed; open another")
 
+    def drop(self) -> None:
+        """Wait for predictions in flight, then give all models' memory back; others may be loaded afterwards."""
+        with self._loading:
+            self._models.clear()
+            alive = list(self._alive)
+        for loaded in alive:
+            loaded.close()
+
     def close(self) -> None:
         """Wait for predictions in flight, then give the memory back."""
         with self._loading:

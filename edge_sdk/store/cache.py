@@ -126,6 +126,14 @@ class Cache:
     def tidy(self) -> None:
         """Remove what no state names and what writers that are gone left behind."""
         self._states.tidy()
+        self._collect()
+
+    def forget(self) -> None:
+        """Like :meth:`tidy`, and no older state stays either; for an erase, where nobody updates."""
+        self._states.forget()
+        self._collect()
+
+    def _collect(self) -> None:
         self.blobs.collect(lambda: self.state().blobs, frozenset(self.state().wanted.values()))
         for folder in (self.folder, self.folder / "states"):
             for path, _label in self.disk.abandoned(folder):

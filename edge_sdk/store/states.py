@@ -100,6 +100,14 @@ class States:
         for number in self._numbers()[:-KEPT]:
             self._disk.remove(self._path(number))
 
+    def forget(self) -> None:
+        """Remove all but the newest: what older ones tell is to be gone."""
+        numbers = self._numbers()  # first, so that none newer than what counts is among them
+        newest, _highest = self._read()
+        for number in numbers:
+            if number != newest.generation:
+                self._disk.remove(self._path(number))
+
     def _read(self) -> tuple[State, int]:
         """The newest whole state, and the highest number that is taken."""
         for _ in range(_TRIES):

@@ -1,0 +1,151 @@
+"""Erasing a cache as one transaction: once it is begun, it is finished, by whichever process opens the cache next.
+
+What a device has seen stays: the marks, the trusted metadata and the pinned root, since an erase must not be a way
+to roll a device back. The metadata is the publisher's public list of releases, so it names bundles that were
+here, as it names those that never were; the marks name the models whose releases they guard.
+
+Files are removed and not overwritten: a flash memory writes elsewhere anyway. What must not be readable from the
+bare memory needs a bundle sealed for a key, or a disk that is encrypted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from edge_sdk.contract import document
+from edge_sdk.contract.document import Fields
+from edge_sdk.errors import FormatError, RetryLater
+from edge_sdk.store import Cache, Clock, State, lock
+from edge_sdk.store.disk import is_private
+from feature_spec.canonical import canonical_json
+
+FORMAT: Final = "coach-edge/erase/1"
+INTENT: Final = "erase.json"
+KEYS: Final = "keys"
+_MAX_BYTES: Final = 1000
+_FOLDERS: Final = ("states", "blobs", "partial", "holds")
+_STAYS: Final = frozenset({*_FOLDERS, "lock", "lock.held", INTENT})
+
+
+class EraseScope(StrEnum):
+    """What to erase: the models, or also what tells this installation from others."""
+
+    MODELS = "models"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an erase did.
+
+    Attributes:
+        scope: what was asked for.
+        finished: when all of it was gone, by the wall clock.
+        models: names of those erased, sorted.
+        files: how many were removed.
+        bytes: how many were in them.
+    """
+
+    scope: EraseScope
+    finished: datetime
+    models: tuple[str, ...]
+    files: int
+    bytes: int
+
+
+def erase(cache: Cache, scope: EraseScope, random: Callable[[int], bytes], clock: Clock) -> Receipt:
+    """Erase; when this returns, it is on the disk.
+
+    Args:
+        cache: whose content.
+        scope: what of it.
+        random: source of the new install id.
+        clock: for the receipt.
+
+    Raises:
+        RetryLater: another process is updating the cache; if the erase was begun, the next open finishes it.
+        StoreError: the disk refuses; likewise.
+    """
+    with lock.locked(cache.folder / "lock", wait_s=lock.WAIT_S):
+        _write_intent(cache, scope)
+        return _finish(cache, scope, random, clock)
+
+
+def finish_erasing(cache: Cache, random: Callable[[int], bytes], clock: Clock) -> Receipt | None:
+    """Finish an erase that was begun and not finished; None where there is none.
+
+    Raises:
+        RetryLater: the process that erases is still at it.
+        StoreError: the disk refuses.
+    """
+    if cache.disk.stamp(cache.folder / INTENT) is None:
+        return None
+    with lock.locked(cache.folder / "lock", wait_s=lock.WAIT_S):
+        data = cache.disk.read(cache.folder / INTENT)
+        return None if data is None else _finish(cache, _intended(data), random, clock)
+
+
+def _write_intent(cache: Cache, scope: EraseScope) -> None:
+    cache.disk.write(cache.folder / INTENT, canonical_json({"format": FORMAT, "scope": scope.value}))
+
+
+def _intended(data: bytes) -> EraseScope:
+    try:
+        fields = Fields(document.parse(data, INTENT, max_bytes=_MAX_BYTES), INTENT)
+        fields.format(FORMAT)
+        return EraseScope(fields.text("scope"))
+    except (FormatError, ValueError):
+        return EraseScope.ALL  # something was to be erased: rather too much than too little
+
+
+def _finish(cache: Cache, scope: EraseScope, random: Callable[[int], bytes], clock: Clock) -> Receipt:
+    """All steps after the intent; each may have been done before."""
+    before = _files(cache, cache.folder)
+    models = tuple(sorted(cache.state().models))
+    # Keys first: without its key a sealed bundle is noise, whatever happens next.
+    cache.disk.remove(cache.folder / KEYS)
+    cache.disk.sync_folder(cache.folder)
+    install_id = str(UUID(bytes=random(16), version=4)) if scope is EraseScope.ALL else None
+    cache.change(lambda state: _erased(state, install_id))
+    cache.forget()
+    for name in cache.disk.names(cache.folder):
+        if name not in _STAYS and not is_private(name):
+            cache.disk.remove(cache.folder / name)
+    _check_gone(cache)
+    for folder in (*(cache.folder / name for name in _FOLDERS), cache.folder):
+        cache.disk.make_folder(folder)
+        cache.disk.sync_folder(folder)
+    after = _files(cache, cache.folder)
+    cache.disk.remove(cache.folder / INTENT)
+    cache.disk.sync_folder(cache.folder)
+    removed = [size for path, size in before.items() if path not in after]
+    return Receipt(scope, clock(), models, len(removed), sum(removed))
+
+
+def _erased(state: State, install_id: str | None) -> State:
+    return replace(state, models={}, wanted={}, failures={}, install_id=install_id or state.install_id)
+
+
+def _check_gone(cache: Cache) -> None:
+    """Where locks do not work, an update may be running that keeps all blobs: then this is not over."""
+    names = {*cache.disk.names(cache.folder / "blobs"), *cache.disk.names(cache.folder / "partial")}
+    if names - cache.state().blobs:
+        raise RetryLater(f"{cache.folder} is being updated; open it again to finish erasing")
+
+
+def _files(cache: Cache, folder: Path) -> dict[Path, int]:
+    """Length of every file that holds anything of the cache, by path."""
+    found: dict[Path, int] = {}
+    for name in cache.disk.names(folder):
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            found |= _files(cache, path)
+        elif name not in _STAYS and (stamp := cache.disk.stamp(path)) is not None:
+            found[path] = stamp[1]
+    return found
