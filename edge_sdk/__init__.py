@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edge_sdk.aio import AsyncEdgeClient as AsyncEdgeClient
     from edge_sdk.client import EdgeClient as EdgeClient
     from edge_sdk.crypto.sealing import AppKey as AppKey
+    from edge_sdk.erasing import EraseScope as EraseScope
     from edge_sdk.errors import DeadlineExceeded as DeadlineExceeded
     from edge_sdk.errors import EdgeError as EdgeError
     from edge_sdk.errors import FormatError as FormatError
@@ -36,6 +37,7 @@ _HOME = {
     "DeadlineExceeded": "errors",
     "EdgeClient": "client",
     "EdgeError": "errors",
+    "EraseScope": "erasing",
     "FormatError": "errors",
     "InputError": "errors",
     "NotAvailable": "errors",

@@ -158,7 +158,9 @@ class State:
 
     def reverted(self, model: str, reason: str) -> State:
         """The state once the active bundle of ``model`` must not be used: the previous one does, or none."""
-        slot = self.models[model]
+        slot = self.models.get(model)
+        if slot is None:
+            return self  # erased meanwhile
         if slot.previous is None or self.is_bad(slot.previous):
             return self._with(model, replace(slot, withdrawn=reason))
         return self._with(model, Slot(slot.previous, None, confirmed=True))

@@ -14,8 +14,8 @@ import click
 import pytest
 
 from device_tests.simulator.models import ROW, fake_model
-from edge_sdk import EdgeClient, NotAvailable, RetryLater, UpdateStatus, commands, erasing
-from edge_sdk.erasing import INTENT, EraseScope
+from edge_sdk import EdgeClient, EraseScope, NotAvailable, RetryLater, UpdateStatus, commands, erasing
+from edge_sdk.erasing import INTENT
 from edge_sdk.store import Cache, State, System, lock
 from edge_sdk.store.state import Failure
 from tests.edge_sdk.conftest import MODEL, Device
@@ -147,6 +147,7 @@ def test_what_was_handed_out_stops(used: Device) -> None:
         client.model(MODEL)
     with pytest.raises(NotAvailable):
         model.predict(ROW, deadline_ms=60_000)
+    assert state_of(used.folder).reverted(MODEL, "it broke").models == {}  # by who was loading it meanwhile
     done = client.update(MODEL)  # the same client goes on
     assert (done.status, done.release) == (UpdateStatus.INSTALLED, 2)
     assert used.predicts()[0] == 2
