@@ -143,7 +143,12 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
 
 
 def fetch(
-    cache: Cache, transport: Transport, server: str, artifact: Artifact, retry: RetryPolicy, progress: Progress
+    cache: Cache,
+    transport: Transport,
+    server: str,
+    artifact: Artifact,
+    retry: RetryPolicy,
+    progress: Progress,
 ) -> None:
     """Bring a bundle into the cache, going on where an earlier attempt ended; see :func:`download`."""
     means = Means(transport, [server], cache.disk.system.monotonic, retry)
