@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+PROBABILITY: Final = "probability"
+CONFIDENCE: Final = "confidence"
 
 
 class Reason(enum.StrEnum):
@@ -45,3 +48,21 @@ class Prediction(NamedTuple):
     feature_age_s: float
     queue_ms: float
     compute_ms: float
+
+    @property
+    def probability(self) -> float | None:
+        """The output that the model calls ``probability``; None where it has none of that name."""
+        return self.values.get(PROBABILITY)
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the model is, as it says itself; else of the likelier outcome: max(p, 1 - p), from 0.5 to 1.
+
+        The second is only as good as the probability is calibrated (the record's metrics tell). None without
+        either, and for a fallback that declares none: it says nothing about anybody.
+        """
+        own = self.values.get(CONFIDENCE)
+        if own is not None:
+            return own
+        p = self.probability
+        return None if p is None or self.reason is Reason.FALLBACK else max(p, 1.0 - p)
