@@ -60,7 +60,7 @@ def blueprint(services: Services) -> Blueprint:
         origin, credential = f.text("origin"), bearer()
         if origin not in services.settings.origins:
             known = ", ".join(services.settings.origins) or "none"
-            raise Refused(f"the proof is for {origin[:200]!r}; this server is {known} (set with --origin)")
+            raise Refused(f"the proof is for {origin[:200]!r}; this server is {known}; enrol by that address")
         statement = Statement(
             origin,
             document.decode_base64(f.text("public_key"), "enrolment: public_key"),

@@ -29,7 +29,7 @@ def open_model(
     """Open a model that you trust.
 
     A damaged model can kill the process inside the engine, so it is tried out in a child process first, which
-    takes about a second. It can also load and answer wrongly, and nothing here notices: what comes over a
+    takes a few tenths of a second. It can also load and answer wrongly, and nothing here notices: what comes over a
     network goes through ``edge_sdk.EdgeClient``.
 
     Args:

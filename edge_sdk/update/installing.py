@@ -39,7 +39,7 @@ def install(
     retry: RetryPolicy,
     progress: Progress,
 ) -> Installation:
-    """Make the release that is meant for this device active; the caller holds the cache's lock.
+    """Make the release that is meant for this device active; the caller is inside of ``Cache.updating``.
 
     1. The directives, the floors and the marks say which artifact, or that there is none.
     2. Its bytes are downloaded, unless they are here already (a rollback names old ones).

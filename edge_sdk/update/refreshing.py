@@ -38,7 +38,7 @@ def refresh(
     progress: Progress = silent,
     root: bytes | None = None,
 ) -> tuple[Refreshed, Trusted | None]:
-    """Bring the metadata up to date; the caller holds the cache's lock.
+    """Bring the metadata up to date; the caller is inside of ``Cache.updating``.
 
     0. The root that the app ships is of the publisher whose root the cache trusts. A cache that never verified
        anything by its root pins this one instead.
