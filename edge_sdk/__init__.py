@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_sdk.aio import AsyncEdgeClient as AsyncEdgeClient
     from edge_sdk.client import EdgeClient as EdgeClient
+    from edge_sdk.crypto.credentials import DeviceCredential as DeviceCredential
     from edge_sdk.crypto.sealing import AppKey as AppKey
     from edge_sdk.erasing import EraseScope as EraseScope
     from edge_sdk.errors import DeadlineExceeded as DeadlineExceeded
     from edge_sdk.errors import EdgeError as EdgeError
     from edge_sdk.errors import FormatError as FormatError
     from edge_sdk.errors import InputError as InputError
+    from edge_sdk.errors import LeaseExpired as LeaseExpired
     from edge_sdk.errors import NotAvailable as NotAvailable
     from edge_sdk.errors import RetryLater as RetryLater
     from edge_sdk.errors import StoreError as StoreError
@@ -35,11 +37,13 @@ _HOME = {
     "AsyncEdgeClient": "aio",
     "Conditions": "update.policy",
     "DeadlineExceeded": "errors",
+    "DeviceCredential": "crypto.credentials",
     "EdgeClient": "client",
     "EdgeError": "errors",
     "EraseScope": "erasing",
     "FormatError": "errors",
     "InputError": "errors",
+    "LeaseExpired": "errors",
     "NotAvailable": "errors",
     "Prediction": "predict.prediction",
     "Reason": "predict.prediction",

@@ -17,6 +17,7 @@ from edge_sdk.contract import identifiers
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.erasing import EraseScope, Receipt, erase, finish_erasing
 from edge_sdk.errors import FormatError, InputError
+from edge_sdk.keyring import Keyring
 from edge_sdk.serving import ServingModels
 from edge_sdk.store import Cache, Clock, Disk, System
 from edge_sdk.trust.resolving import PREFERENCE
@@ -31,7 +32,7 @@ from edge_sdk.update.policy import (
 )
 
 if TYPE_CHECKING:
-    from edge_sdk.crypto.sealing import AppKey
+    from edge_sdk.crypto.credentials import Credential
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
     from edge_sdk.update.retrying import RetryPolicy
@@ -58,7 +59,7 @@ class EdgeClient:
         server: str | None,
         root: bytes | None,
         channel: str,
-        credential: AppKey | None,
+        credential: Credential | None,
         engine: str | Engine,
         max_sessions: int,
         capabilities: frozenset[str],
@@ -76,8 +77,9 @@ class EdgeClient:
         self._transport = transport
         self._retry = retry
         self._random = random
-        self._serving = ServingModels(cache, engine, capabilities, max_sessions, credential)
-        self._device = Device(channel, engine, capabilities, preference, max_sessions, credential)
+        keyring = Keyring(credential)
+        self._serving = ServingModels(cache, engine, capabilities, max_sessions, keyring)
+        self._device = Device(channel, engine, capabilities, preference, max_sessions, keyring)
         self._making = threading.Lock()
         self._made: Updates | None = None
 
@@ -88,7 +90,7 @@ class EdgeClient:
         server: str | None = None,
         root: bytes | None = None,
         channel: str = "stable",
-        credential: AppKey | None = None,
+        credential: Credential | None = None,
         engine: str | Engine = "litert",
         max_sessions: int = 3,
         *,
@@ -112,7 +114,7 @@ class EdgeClient:
                 the app may ship it, is fine: one that the trusted root leads to, or that leads to the trusted
                 one, each version signed by the thresholds of the one before.
             channel: which channel's releases to follow.
-            credential: the app key, for bundles that are sealed with one.
+            credential: for sealed bundles: the app key, or the credential of an enrolled device.
             engine: ``litert``, ``onnxruntime``, or an engine of your own (then say its capabilities).
             max_sessions: how many threads may compute in one model at once, 1 to 3.
             clock: the wall clock, which decides what has expired; that of ``system`` by default.
@@ -329,11 +331,14 @@ def _checked_name(name: str, what: str) -> None:
 
 
 def _check_arguments(channel: str, credential: object, max_sessions: int) -> None:
-    from edge_sdk.crypto.sealing import AppKey
-
     _checked_name(channel, "channel")
-    if credential is not None and not isinstance(credential, AppKey):
-        raise InputError(f"a credential is an AppKey, not a {type(credential).__name__}")
+    if credential is not None:
+        from edge_sdk.crypto.credentials import DeviceCredential
+        from edge_sdk.crypto.sealing import AppKey
+
+        if not isinstance(credential, AppKey | DeviceCredential):
+            kind = type(credential).__name__
+            raise InputError(f"a credential is an AppKey or a DeviceCredential, not a {kind}")
     if not 1 <= max_sessions <= 3:
         raise InputError(f"max_sessions must be 1, 2 or 3, not {max_sessions}")
 

@@ -28,18 +28,19 @@ def enroll(server: str, token: str, out: Path) -> dict[str, Any]:
     from datetime import UTC, datetime
 
     from edge_sdk.contract.key_blob import NONCE_BYTES, thumbprint
+    from edge_sdk.crypto.credentials import CREDENTIAL_FILE, KEY_FILE
     from edge_sdk.crypto.device_key import DeviceKey
     from edge_sdk.crypto.files import write_new_private
     from edge_sdk.update.enrolling import enrol
     from edge_sdk.update.http import HttpTransport
 
-    key = DeviceKey.load_or_create(out / "device.key")
+    key = DeviceKey.load_or_create(out / KEY_FILE)
     transport = HttpTransport()
     try:
         enrolled = enrol(transport, server, key, token, datetime.now(UTC), os.urandom(NONCE_BYTES))
     finally:
         transport.close()
-    path = out / "device.credential"
+    path = out / CREDENTIAL_FILE
     path.unlink(missing_ok=True)  # the server has just put this one out of use
     write_new_private(path, enrolled.credential.encode("ascii") + b"\n")
     return {

@@ -68,7 +68,7 @@ class LoadedModel:
         raise InputError(f"{self.record.model} takes tensors, not named features; use run")
 
 
-def open_bundle(served: bytes, artifact: Artifact, credential: sealing.AppKey | None) -> BundleContent:
+def open_bundle(served: bytes, artifact: Artifact, key: sealing.BundleKey | None) -> BundleContent:
     """Verify and open the served bytes, in memory only.
 
     Raises:
@@ -79,7 +79,7 @@ def open_bundle(served: bytes, artifact: Artifact, credential: sealing.AppKey | 
         raise VerificationError(
             f"{artifact.path}: {len(served)} bytes, signed are {artifact.length}; fetch it again"
         )
-    return sealing.open_served(served, artifact.sha256, artifact.entry, credential)
+    return sealing.open_served(served, artifact.sha256, artifact.entry, key)
 
 
 def load(

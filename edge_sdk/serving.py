@@ -12,7 +12,7 @@ from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater, Sto
 from edge_sdk.store import Cache, Slot
 
 if TYPE_CHECKING:
-    from edge_sdk.crypto.sealing import AppKey
+    from edge_sdk.keyring import Keyring
     from edge_sdk.loading import LoadedModel
     from edge_sdk.runtime.engine import Engine
     from edge_sdk.store.disk import Stamp
@@ -34,7 +34,7 @@ class ServingModels:
         engine: what runs them.
         capabilities: of the engine.
         max_sessions: how many threads may compute in one model at once.
-        credential: for sealed bundles.
+        keyring: for sealed bundles.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class ServingModels:
         engine: str | Engine,
         capabilities: frozenset[str],
         max_sessions: int,
-        credential: AppKey | None,
+        keyring: Keyring,
     ) -> None:
         self._cache = cache
         self._engine = engine
         self._capabilities = capabilities
         self._max_sessions = max_sessions
-        self._credential = credential
+        self._keyring = keyring
         self._closed = False
         self._models: dict[str, _Held] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
@@ -161,7 +161,7 @@ class ServingModels:
         served = self._cache.blob(artifact.sha256)
         if served is None:
             raise VerificationError(f"{artifact.path}: its bundle is gone from the cache; fetch it again")
-        content = open_bundle(served, artifact, self._credential)
+        content = open_bundle(served, artifact, self._keyring.key_for(artifact))
         return load(content, artifact, self._engine, self._max_sessions, reason)
 
     def _keep(self, held: _Held) -> _Held:

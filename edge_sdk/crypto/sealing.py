@@ -56,6 +56,10 @@ class AppKey:
         return base64.b64encode(self.secret).decode("ascii") + "\n"
 
 
+BundleKey = AppKey | DataKey
+"""What opens a bundle: the key of the app, or the data key of this one bundle."""
+
+
 @dataclass(frozen=True)
 class Sealed:
     """A bundle as it is served, its segment list, and its entry (whose channel and release may still change)."""
@@ -130,8 +134,30 @@ def seal(
     return Sealed(served, segments, entry)
 
 
+def data_key_of(entry: Entry, key: BundleKey | None) -> bytes | None:
+    """The 32 bytes that decrypt a bundle, by its tier; None where it is not encrypted.
+
+    Args:
+        entry: of the bundle, signed.
+        key: of the app, or the data key that was lent for this very bundle.
+
+    Raises:
+        InputError: the bundle is sealed, and this is not the kind of key, or not the app key, that it needs.
+        VerificationError: the wrapped data key does not open, or the data key is of another bundle.
+    """
+    if entry.tier == "none":
+        return None
+    if entry.tier == "app-key":
+        return _unwrap(entry, key)
+    if not isinstance(key, DataKey):
+        raise InputError(
+            f"{entry.path}: tier {entry.tier} needs an enrolled device; this one has no device key"
+        )
+    return key.checked_for(entry)
+
+
 def open_served(
-    served: bytes | memoryview, sha256: str, entry: Entry, app_key: AppKey | DataKey | None = None
+    served: bytes | memoryview, sha256: str, entry: Entry, key: BundleKey | None = None
 ) -> BundleContent:
     """Verify and open a served bundle, in memory only.
 
@@ -148,15 +174,10 @@ def open_served(
     """
     if hashlib.sha256(served).hexdigest() != sha256:
         raise VerificationError(f"{entry.path}: the bytes are not the signed ones; fetch them again")
+    data_key = data_key_of(entry, key)
     packed: bytes | memoryview | bytearray = served
-    if entry.tier == "app-key":
-        packed = streaming.decrypt(served, _unwrap(entry, app_key), entry.associated_data)
-    elif entry.tier == "device-key" and isinstance(app_key, DataKey):
-        packed = streaming.decrypt(served, app_key.checked_for(entry), entry.associated_data)
-    elif entry.tier != "none":
-        raise InputError(
-            f"{entry.path}: tier {entry.tier} needs an enrolled device; this one has no device key"
-        )
+    if data_key is not None:
+        packed = streaming.decrypt(served, data_key, entry.associated_data)
     plain = codec.decompress(entry.codec, packed, entry.plain_length)
     if hashlib.sha256(plain).hexdigest() != entry.plain_sha256:
         raise VerificationError(f"{entry.path}: the opened bundle is not the signed one; fetch it again")
@@ -174,7 +195,7 @@ def _encrypt(packed: bytes, secret: bytes, bound: bytes, random: Random) -> byte
     return streaming.encrypt(packed, secret, bound, salt, prefix)
 
 
-def _unwrap(entry: Entry, app_key: AppKey | DataKey | None) -> bytes:
+def _unwrap(entry: Entry, app_key: BundleKey | None) -> bytes:
     from cryptography.exceptions import InvalidTag
 
     if not isinstance(app_key, AppKey):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_sdk.crypto.sealing import AppKey
+    from edge_sdk.keyring import Keyring
     from edge_sdk.runtime.engine import Engine
 
 
@@ -20,7 +20,7 @@ class Device:
         capabilities: tokens of what the engine can run.
         preference: recipes, best first.
         max_sessions: how many threads may compute in one model at once.
-        credential: for sealed bundles.
+        keyring: for sealed bundles.
     """
 
     channel: str
@@ -28,4 +28,4 @@ class Device:
     capabilities: frozenset[str]
     preference: tuple[str, ...]
     max_sessions: int
-    credential: AppKey | None
+    keyring: Keyring

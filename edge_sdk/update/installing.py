@@ -80,7 +80,7 @@ def install(
         served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
         if served is None:
             raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
-    content = open_bundle(served, artifact, device.credential)  # 3
+    content = open_bundle(served, artifact, device.keyring.key_for(artifact))  # 3
     with trying(cache, artifact):
         prove_apart(content, artifact, device.engine, progress)  # 4
         loaded = load(content, artifact, device.engine, device.max_sessions)

@@ -382,7 +382,7 @@ class TestOpening:
             ({"server": "http://[::1"}, "is not a URL"),
             ({"server": "http://a:99999"}, "is not a URL"),
             ({"channel": "Stable!"}, "channel 'Stable!' is not a name"),
-            ({"credential": b"secret"}, "a credential is an AppKey"),
+            ({"credential": b"secret"}, "a credential is an AppKey or a DeviceCredential"),
             ({"max_sessions": 4}, "max_sessions must be 1, 2 or 3"),
             ({"engine": "tensorrt", "capabilities": None}, "not known; choose litert, onnxruntime"),
         ],
