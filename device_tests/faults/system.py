@@ -129,6 +129,9 @@ class FaultySystem(System):
     def read(self, handle: int, size: int, offset: int) -> bytes:
         return self._call("read", lambda: self._inner.read(handle, size, offset))
 
+    def read_into(self, handle: int, target: memoryview, offset: int) -> int:
+        return self._call("read", lambda: self._inner.read_into(handle, target, offset))
+
     def length(self, handle: int) -> int:
         return self._call("length", lambda: self._inner.length(handle))
 

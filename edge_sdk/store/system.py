@@ -52,6 +52,14 @@ class System:
         os.lseek(handle, offset, os.SEEK_SET)
         return os.read(handle, size)
 
+    def read_into(self, handle: int, target: memoryview, offset: int) -> int:
+        """Fill ``target`` from ``offset`` on; how many bytes there were, which may be fewer."""
+        if hasattr(os, "preadv"):
+            return os.preadv(handle, [target], offset)
+        data = self.read(handle, len(target), offset)
+        target[: len(data)] = data
+        return len(data)
+
     def length(self, handle: int) -> int:
         """Bytes in an open file."""
         return os.fstat(handle).st_size
