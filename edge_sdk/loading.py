@@ -9,7 +9,7 @@ from edge_sdk.contract import bundle, golden, tolerance
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.contract.record import BundleContent, Record
 from edge_sdk.crypto import sealing
-from edge_sdk.errors import EdgeError, InputError, NotAvailable, VerificationError
+from edge_sdk.errors import EdgeError, InputError, VerificationError
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.predictor import Predictor
 from edge_sdk.predict.spec import PredictorSpec
@@ -92,15 +92,18 @@ def load(
     """Load a verified bundle into an engine.
 
     Raises:
-        NotAvailable: this kind of payload is for other devices.
+        NotAvailable: this engine runs other kinds of payload.
         FormatError: the engine cannot read it, or it does not fit its record.
         UpdateRequired: it needs a newer engine.
         MissingExtraError: the engine is not installed.
     """
     record = content.record
+    payload: bytes | Mapping[str, memoryview]
     if record.target in bundle.FOLDERS:
-        raise NotAvailable(f"{artifact.path}: no engine here runs {record.target} models")
-    payload = bytes(content.payload[record.payload])
+        inside = len(record.payload) + 1
+        payload = {name[inside:]: data for name, data in content.payload.items()}
+    else:
+        payload = bytes(content.payload[record.payload])
     model = open_model(payload, engine, max_sessions, state=record.state, proven=True)
     try:
         return LoadedModel(model, record, artifact, reason)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.coreml_eval.package import Package
-from converters.coreml_eval.wire import Message
 from converters.errors import EvaluationError
+from edge_sdk.errors import FormatError
+from edge_sdk.runtime.protobuf import Message
 
 _ML_PROGRAM: Final = 502
 _DTYPES: Final[Mapping[int, np.dtype[Any]]] = {
@@ -80,7 +81,13 @@ def read_program(package: Package) -> Program:
     Raises:
         EvaluationError: damaged, not an ML program, or of a form that this evaluator does not know.
     """
-    model = Message(package.program())
+    try:
+        return _decoded(Message(package.program()), package)
+    except FormatError as error:
+        raise EvaluationError(str(error)) from error
+
+
+def _decoded(model: Message, package: Package) -> Program:
     if _ML_PROGRAM not in model:
         raise EvaluationError("the Core ML model is not an ML program; convert it as one")
     functions = model.message(_ML_PROGRAM).mapping(2)

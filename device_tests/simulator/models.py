@@ -14,7 +14,7 @@ from edge_sdk.contract.rules import Rules
 from edge_sdk.contract.tolerance import Tolerance
 from edge_sdk.crypto.sealing import AppKey, Sealed, seal
 from edge_sdk.errors import FormatError
-from edge_sdk.runtime.engine import Array, Engine, Signature, TensorInfo
+from edge_sdk.runtime.engine import Array, Engine, LoadsPackages, Signature, TensorInfo
 
 FEATURES = ("effort", "rest", "luck")
 ROW = {"effort": 0.5, "rest": 0.25, "luck": 0.125}
@@ -64,7 +64,7 @@ class FakeSession:
 
 
 def sealed_model(
-    payload: bytes,
+    payload: bytes | Mapping[str, bytes],
     *,
     model: str = "focus",
     version: str = "1.0.0",
@@ -82,19 +82,26 @@ def sealed_model(
     """A sealed bundle.
 
     Args:
-        payload: a fake payload, or a TFLite model of the same signature (then give its engine).
+        payload: a fake payload, or a model of the same signature (then give its engine); a folder as its files.
         golden_shift: makes the expected outputs wrong by so much.
         stored: what lies in the bundle in place of the payload.
         features: none for a model that takes tensors.
     """
-    session = (engine or FakeEngine()).load(payload)
+    runner = engine or FakeEngine()
+    name = bundle.PAYLOADS[target]
+    if isinstance(payload, bytes):
+        session, inside = runner.load(payload), {name: stored or payload}
+    else:
+        assert isinstance(runner, LoadsPackages)
+        session = runner.load_package(payload)
+        inside = {f"{name}/{path}": content for path, content in payload.items()}
     rows = np.array([[0, 0, 0], [0.5, 0.25, 0.125], [1, 1, 1]], np.float32)
     cases = []
     for number, row in enumerate(rows):
         output = session.run({"features": row[None]})["probability"] + np.float32(golden_shift)
         cases.append(golden.Case(f"case-{number}", {"features": row[None]}, {"probability": output}))
     session.close()
-    rest = {bundle.GOLDEN_NAME: golden.to_bytes(cases), bundle.PAYLOADS[target]: stored or payload}
+    rest = {bundle.GOLDEN_NAME: golden.to_bytes(cases), **inside}
     if features:
         rest[bundle.FEATURE_SPEC_NAME] = b"{}"
     record = Record(

@@ -87,3 +87,11 @@ class Engine(Protocol):
             FormatError: the engine cannot read the bytes.
             UpdateRequired: the model needs an operator that this version of the engine lacks.
         """
+
+
+@runtime_checkable
+class LoadsPackages(Protocol):
+    """What an engine may offer besides: models that are folders."""
+
+    def load_package(self, files: Mapping[str, bytes | memoryview], threads: int = 1) -> Session:
+        """``load`` for a package, given as bytes by path inside it."""

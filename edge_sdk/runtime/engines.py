@@ -20,7 +20,17 @@ def _onnxruntime() -> Engine:
     return OnnxRuntime()
 
 
-_ENGINES: dict[str, Callable[[], Engine]] = {"litert": _litert, "onnxruntime": _onnxruntime}
+def _coreml() -> Engine:
+    from edge_sdk.runtime.coreml import CoreML
+
+    return CoreML()
+
+
+_ENGINES: dict[str, Callable[[], Engine]] = {
+    "litert": _litert,
+    "onnxruntime": _onnxruntime,
+    "coreml": _coreml,
+}
 
 ENGINE_NAMES = tuple(_ENGINES)
 
@@ -31,6 +41,7 @@ def engine_named(name: str) -> Engine:
     Raises:
         InputError: no such engine.
         MissingExtraError: its library is not installed.
+        NotAvailable: this system has none.
     """
     if name not in _ENGINES:
         raise InputError(f"no engine is called {name!r}; choose one of {', '.join(ENGINE_NAMES)}")

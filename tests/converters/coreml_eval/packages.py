@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+ARRAY_KINDS = {"float16": 65552, "float32": 65568, "int32": 131104}
 KINDS = {"bool": 1, "str": 2, "float16": 10, "float32": 11, "int32": 23, "uint8": 31}
 PROGRAM = "Data/com.apple.CoreML/model.mlmodel"
 WEIGHTS = "Data/com.apple.CoreML/weights/weight.bin"
@@ -95,19 +96,30 @@ def const(name: str, array: np.ndarray, encoded: bytes | None = None) -> bytes:
     )
 
 
+def feature(name: str, dtype: str, shape: Sequence[int]) -> bytes:
+    """How a model's description tells an array; -1 is a dimension that may vary, from 1 up."""
+    ranges = b"".join(
+        block(1, number(1, max(side, 1)) + number(2, side))  # an upper bound of -1 is none
+        for side in shape
+    )
+    array = b"".join(number(1, max(side, 1)) for side in shape) + number(2, ARRAY_KINDS[dtype])
+    return block(1, name) + block(3, block(5, array + (block(31, ranges) if -1 in shape else b"")))
+
+
 def program(
     operations: Sequence[Op | bytes],
     outputs: Sequence[str] = ("y",),
     inputs: Sequence[tuple[str, str, Sequence[int]]] = (("x", "float32", (1, 3)),),
     *,
     described: Sequence[str] | None = None,
+    features: bytes = b"",
     function: str = "main",
     opset: str = "CoreML5",
 ) -> bytes:
     body = b"".join(block(2, name) for name in outputs)
     body += b"".join(block(3, item if isinstance(item, bytes) else item.encoded()) for item in operations)
     code = b"".join(block(1, named(*given)) for given in inputs) + block(2, opset) + entry(3, "CoreML5", body)
-    description = b"".join(
+    description = features or b"".join(
         block(10, block(1, name)) for name in (outputs if described is None else described)
     )
     return number(1, 6) + block(2, description) + block(502, number(1, 1) + entry(2, function, code))

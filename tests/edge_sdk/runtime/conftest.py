@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from coach_edge.bench.tflite_writer import TFLiteWriter
+from tests.converters.coreml_eval.packages import Op, block, const, feature, package, program
 from tests.edge_sdk.runtime.fakes import WEIGHTS
 
 
@@ -49,6 +50,25 @@ def affine_onnx() -> Callable[..., bytes]:
         model: Any = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString())
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def affine_coreml() -> Callable[..., dict[str, bytes]]:
+    """Makes the same as a Core ML package."""
+
+    def make(batch: int = -1) -> dict[str, bytes]:
+        linear = {"x": "features", "weight": "w", "bias": "b"}
+        operations = [
+            const("w", WEIGHTS),
+            const("b", np.full(4, 0.5, np.float32)),
+            Op("linear", ("score", "float32", (batch, 4)), linear),
+        ]
+        described = block(1, feature("features", "float32", (batch, 3)))
+        described += block(10, feature("score", "float32", (batch, 4)))
+        inputs = [("features", "float32", (batch, 3))]
+        return package(program(operations, ("score",), inputs, features=described))
 
     return make
 

@@ -11,14 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from device_tests.coreml_device import EvaluatedModel
 from edge_sdk.errors import FormatError, InputError, UpdateRequired
 from edge_sdk.runtime import Engine, Session, engine_named
+from edge_sdk.runtime.coreml import CoreML
 from edge_sdk.runtime.engines import ENGINE_NAMES
+from tests.converters.coreml_eval.packages import PROGRAM, package
 from tests.edge_sdk.runtime.fakes import expected
 
 ENGINES = [
     pytest.param("litert", id="litert"),
     pytest.param("onnxruntime", id="onnxruntime", marks=pytest.mark.convert),
+    pytest.param("coreml", id="coreml"),
 ]
 ROWS = np.random.default_rng(5).normal(size=(7, 3)).astype(np.float32)
 
@@ -30,18 +34,24 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def engine(kind: str) -> Engine:
-    return engine_named(kind)
+    return CoreML(EvaluatedModel) if kind == "coreml" else engine_named(kind)
 
 
 @pytest.fixture
 def model(kind: str, request: pytest.FixtureRequest) -> bytes:
-    make: Callable[[], bytes] = request.getfixturevalue("affine" if kind == "litert" else "affine_onnx")
-    return make()
+    """A file, or for Core ML the one file of its package that matters."""
+    if kind == "coreml":
+        return bytes(request.getfixturevalue("affine_coreml")()[PROGRAM])
+    return bytes(request.getfixturevalue({"litert": "affine", "onnxruntime": "affine_onnx"}[kind])())
+
+
+def load(engine: Engine, model: bytes) -> Session:
+    return engine.load_package(package(model)) if isinstance(engine, CoreML) else engine.load(model)
 
 
 @pytest.fixture
 def session(engine: Engine, model: bytes) -> Session:
-    return engine.load(model)
+    return load(engine, model)
 
 
 def test_every_engine_in_the_table_is_under_contract() -> None:
@@ -118,12 +128,12 @@ def test_damaged_bytes_are_one_clear_error(
     engine: Engine, model: bytes, damage: Callable[[bytes], bytes]
 ) -> None:
     with pytest.raises(FormatError) as caught:
-        engine.load(damage(model))
+        load(engine, damage(model))
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_engine() -> None:
-    with pytest.raises(InputError, match="no engine is called 'tensorrt'; choose one of litert, onnxruntime"):
+    with pytest.raises(InputError, match="no engine is called 'tensorrt'; choose one of litert"):
         engine_named("tensorrt")
 
 

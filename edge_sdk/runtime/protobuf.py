@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from converters.errors import EvaluationError
+from edge_sdk.errors import FormatError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -38,7 +38,7 @@ class Message:
         try:
             return [_bytes(value).decode() for value in self._fields.get(number, [])]
         except UnicodeDecodeError as error:
-            raise EvaluationError("the Core ML program is damaged: a name is not UTF-8") from error
+            raise FormatError("the Core ML program is damaged: a name is not UTF-8") from error
 
     def string(self, number: int) -> str:
         """The string in a field; empty where the field is absent."""
@@ -83,9 +83,9 @@ def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif kind in (_FIXED32, _FIXED64):
             length = struct.calcsize("<I" if kind == _FIXED32 else "<Q")
         else:
-            raise EvaluationError(f"the Core ML program is damaged: wire type {kind} at byte {at}")
+            raise FormatError(f"the Core ML program is damaged: wire type {kind} at byte {at}")
         if at + length > len(data):
-            raise EvaluationError("the Core ML program is damaged: a field runs over the end of its message")
+            raise FormatError("the Core ML program is damaged: a field runs over the end of its message")
         yield number, data[at : at + length]
         at += length
 
@@ -100,7 +100,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value & (1 << 64) - 1, at
-    raise EvaluationError("the Core ML program is damaged: a number has no end")
+    raise FormatError("the Core ML program is damaged: a number has no end")
 
 
 def _varints(data: bytes) -> list[int]:
@@ -113,5 +113,5 @@ def _varints(data: bytes) -> list[int]:
 
 def _bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
-        raise EvaluationError("the Core ML program is damaged: a number where a message belongs")
+        raise FormatError("the Core ML program is damaged: a number where a message belongs")
     return value
