@@ -15,8 +15,11 @@ import {
 } from "./encryption.mjs";
 import { computeFeatures, dayInput, nonZeroCells } from "./features.mjs";
 import { decide, openEnvelope, refresh } from "./manifest.mjs";
+import { countLatencies, readReport, sketchValues } from "./telemetry.mjs";
 
-const PAGES = ["bundle", "day-input", "encryption", "identifiers", "manifest", "recorder", "rules"];
+const PAGES = [
+  "bundle", "day-input", "encryption", "identifiers", "manifest", "recorder", "rules", "telemetry",
+];
 const NOT_READ = ["device-keys"]; // this client enrols no device, so it says nothing about these vectors
 const hex = (digits) => Buffer.from(digits, "hex");
 const sameJson = (a, b) => canonicalJson(a) === canonicalJson(b);
@@ -95,6 +98,9 @@ const KINDS = {
   "encryption/open": openBundle,
   "rules/rules": applyRules,
   "recorder/recording": readRecording,
+  "telemetry/report": ({ report }) => readReport(Buffer.from(report)),
+  "telemetry/sketch": sketchValues,
+  "telemetry/latency": countLatencies,
 };
 
 // ---- Checking: these functions throw at what is wrong

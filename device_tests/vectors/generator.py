@@ -17,6 +17,7 @@ from device_tests.vectors import (
     manifest_updates,
     recorder_page,
     rules_page,
+    telemetry_page,
 )
 from device_tests.vectors.vector import INDEX, Vector, index, write
 
@@ -33,6 +34,7 @@ PARTS = (
     device_keys_page,
     rules_page,
     recorder_page,
+    telemetry_page,
 )
 
 

@@ -245,6 +245,10 @@ def change_a_definition(folder: Path) -> None:
     change(folder, "day-input/feature_spec.json", edit)
 
 
+def count_one_latency_more(folder: Path) -> None:
+    change(folder, first("latency", "accept"), lambda vector: vector["input"]["durations_ns"].append(5000))
+
+
 CONTROLS = [
     expect_refusal,
     expect_acceptance,
@@ -270,6 +274,7 @@ CONTROLS = [
     change_a_feature,
     drop_a_day_input,
     change_a_definition,
+    count_one_latency_more,
 ]
 
 

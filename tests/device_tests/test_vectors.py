@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,18 @@ from device_tests.errors import ParityError
 from device_tests.recording import Recording
 from device_tests.vectors import encryption_page, keys, manifest_scene, sample, thin_client
 from device_tests.vectors.vector import INDEX, REASONS, Vector, index, write
-from edge_sdk.contract import buckets, bundle, codec, framing, golden, identifiers, key_blob, tolerance
+from edge_sdk.contract import (
+    buckets,
+    bundle,
+    codec,
+    framing,
+    golden,
+    identifiers,
+    key_blob,
+    sketch,
+    telemetry,
+    tolerance,
+)
 from edge_sdk.contract.directives import Directive, Directives
 from edge_sdk.contract.entry import Entry
 from edge_sdk.contract.manifest import Artifact, Director, Manifest
@@ -28,6 +40,7 @@ from edge_sdk.contract.rules import Rules
 from edge_sdk.crypto import dsse, hpke, sealing, streaming
 from edge_sdk.crypto.device_key import DeviceKey, open_key_blob
 from edge_sdk.errors import EdgeError, FormatError, VerificationError
+from edge_sdk.predict.latency import bucket_of
 
 FOLDER = Path(__file__).parents[2] / "docs" / "protocol" / "vectors"
 VECTORS = device_tests.vectors.vectors()
@@ -53,7 +66,7 @@ def test_the_index_lists_every_file() -> None:
 
 def test_together_they_stay_small() -> None:
     """They ship with the sources and are read by every client's tests: long bytes are described, not held."""
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*.json")) < 1_400_000
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.json")) < 1_450_000
 
 
 def test_generating_replaces_what_was_there(tmp_path: Path) -> None:
@@ -86,6 +99,8 @@ def test_each_kind_has_vectors_of_both_sorts_where_it_can_fail() -> None:
         "decision",
         "associated-data",
         "segment-list",
+        "sketch",
+        "latency",
     }
     for kind in {vector.kind for vector in VECTORS}:
         found = {vector.expect for vector in VECTORS if vector.kind == kind}
@@ -287,6 +302,14 @@ def _enrolment(v: Json) -> Json:
     return {"thumbprint": key_blob.thumbprint(public), "statement": statement.hex()}
 
 
+def _report(v: Json) -> Json:
+    data = v["report"].encode()
+    return {
+        "key": telemetry.key_of(data),
+        "predictions": telemetry.Report.from_bytes(data).window.predictions,
+    }
+
+
 READERS: dict[str, Callable[[Json], Json]] = {
     "name": lambda v: {"value": identifiers.name(v["value"])},
     "model-version": lambda v: {"value": identifiers.model_version(v["value"])},
@@ -324,6 +347,9 @@ READERS: dict[str, Callable[[Json], Json]] = {
     "enrolment": _enrolment,
     "rules": _rules,
     "recording": _recording,
+    "report": _report,
+    "sketch": lambda v: {"bins": sketch.to_json(sketch.sketch_of(v["values"], v["low"], v["high"]))},
+    "latency": lambda v: {"bins": sketch.to_json(Counter(map(bucket_of, v["durations_ns"])))},
 }
 
 MESSAGES = {
