@@ -12,6 +12,7 @@ from edge_sdk.contract import bundle, golden
 from edge_sdk.contract.record import Budgets, FeatureInput, FileDigest, Record, TensorSpec, bundle_files
 from edge_sdk.contract.rules import Rules
 from edge_sdk.contract.tolerance import Tolerance
+from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.crypto.sealing import AppKey, Sealed, seal
 from edge_sdk.errors import FormatError
 from edge_sdk.runtime.engine import Array, Engine, LoadsPackages, Signature, TensorInfo
@@ -74,6 +75,8 @@ def sealed_model(
     target: str = "tflite",
     requires: str = "tflite",
     app_key: AppKey | None = None,
+    data_key: DataKey | None = None,
+    compress: bool = True,
     engine: Engine | None = None,
     golden_shift: float = 0.0,
     stored: bytes | None = None,
@@ -122,7 +125,15 @@ def sealed_model(
         about={},
     )
     plain = bundle.write(bundle_files(record, rest))
-    return seal(plain, channel=channel, release=release, requires=requires, app_key=app_key)
+    return seal(
+        plain,
+        channel=channel,
+        release=release,
+        requires=requires,
+        app_key=app_key,
+        data_key=data_key,
+        compress=compress,
+    )
 
 
 def fake_model(weight: float, release: int, **options: object) -> Sealed:

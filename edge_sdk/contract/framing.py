@@ -12,7 +12,15 @@ SEGMENT_BYTES = 1_048_576
 
 def associated_data(model: str, model_version: str, target: str, recipe: str, key_id: str) -> bytes:
     """Length-prefixed fields, so that no two different tuples give the same bytes."""
-    parts = ("coach-edge/bundle/1", model, model_version, target, recipe, key_id)
+    return _prefixed("coach-edge/bundle/1", model, model_version, target, recipe, key_id)
+
+
+def delta_data(base_sha256: str, sha256: str) -> bytes:
+    """What the encryption of a delta binds it to: the digests of both served bundles, in hex."""
+    return _prefixed("coach-edge/delta/1", base_sha256, sha256)
+
+
+def _prefixed(*parts: str) -> bytes:
     encoded = [part.encode() for part in parts]
     return b"".join(struct.pack(">I", len(part)) + part for part in encoded)
 

@@ -82,6 +82,7 @@ def seal(
     requires: str,
     app_key: AppKey | None = None,
     data_key: DataKey | None = None,
+    compress: bool = True,
     random: Random = os.urandom,
 ) -> Sealed:
     """Compress, encrypt (where there is a key) and describe a plain bundle.
@@ -91,6 +92,7 @@ def seal(
         channel, release, requires: for the entry.
         app_key: for the tier ``app-key``; it wraps a fresh data key.
         data_key: for the tier ``device-key``; fresh, and the caller brings it to the server.
+        compress: where it pays; False leaves the bundle as it is, so that deltas can lead to it.
         random: source of data key, salt and nonces.
 
     Raises:
@@ -101,7 +103,7 @@ def seal(
         raise InputError("a bundle is of one tier; give an app key or a data key, not both")
     content = open_plain(plain)
     record = content.record
-    chosen, packed = codec.compress(plain)
+    chosen, packed = codec.compress(plain) if compress else ("none", plain)
     tier, key_id, wrapped, served = "none", "", "", packed
     if app_key is not None:
         tier, key_id = "app-key", app_key.key_id

@@ -1,0 +1,114 @@
+"""Which bytes of an old file the bytes of a new one come from: matching windows give shifts, shifts give stretches.
+
+Weights that were all trained on match nowhere, but what lies around them does: between two places with the same
+shift, everything is taken to have it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WINDOW: Final = 16
+_FINE: Final = 1 << 18
+"""Files up to this length may shift by any number of bytes; in longer ones, which hold tensors, by multiples of 4."""
+_WORD: Final = 4
+
+Bytes = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+
+
+class Stretch(NamedTuple):
+    """Bytes [start, stop) of the new file; ``shift`` more is where they lie in the old one, None where nowhere."""
+
+    start: int
+    stop: int
+    shift: int | None
+
+
+def stretches(old: Bytes, new: Bytes) -> Iterator[Stretch]:
+    """The new file from beginning to end, each stretch within the bounds of the old one."""
+    anchors = [(0, 0), *_anchors(old, new), (len(new), len(old) - len(new))]
+    at = 0
+    for (begin, shift), (end, following) in pairwise(anchors):
+        if shift != following:
+            split = _split(old, new, max(begin, at), end, shift, following)
+            yield from _clipped(at, split, shift, len(old))
+            at = split
+    yield from _clipped(at, len(new), anchors[-1][1], len(old))
+
+
+def _anchors(old: Bytes, new: Bytes) -> list[tuple[int, int]]:
+    """Places in the new file and their shifts, each the first or last of a row of windows that agree on it."""
+    step = 1 if max(len(old), len(new)) <= _FINE else _WORD
+    there, known = _windows(old, step * 4 if step > 1 else 1)
+    here, wanted = _windows(new, step)
+    if not len(known) or not len(wanted):
+        return []
+    hashes, first, times = np.unique(known, return_index=True, return_counts=True)
+    hashes, places = hashes[times == 1], there[first[times == 1]]  # what occurs twice says nothing
+    if not len(hashes):
+        return []
+    found = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+    match = hashes[found] == wanted
+    at = here[match]
+    shift = places[found[match]] - at
+    # A lone window is chance; neighbours that say the same are not.
+    agrees = np.zeros(len(at), bool)
+    same = shift[1:] == shift[:-1]
+    agrees[1:] |= same
+    agrees[:-1] |= same
+    at, shift = at[agrees], shift[agrees]
+    if not len(at):
+        return []
+    change = np.flatnonzero(shift[1:] != shift[:-1])
+    firsts, lasts = np.r_[0, change + 1], np.r_[change, len(at) - 1]
+    rows: list[tuple[int, int]] = []
+    for low, high in zip(firsts.tolist(), lasts.tolist(), strict=True):
+        rows += [(int(at[low]), int(shift[low])), (int(at[high]) + _WINDOW, int(shift[high]))]
+    return rows
+
+
+def _windows(data: Bytes, step: int) -> tuple[Numbers, NDArray[np.uint64]]:
+    """Where windows begin, every ``step`` bytes, and a number for what is in each."""
+    count = (len(data) - _WINDOW) // step + 1
+    if count < 1:
+        return np.empty(0, np.int64), np.empty(0, np.uint64)
+    rows = np.lib.stride_tricks.sliding_window_view(data, _WINDOW)[::step]
+    halves: NDArray[np.uint64] = np.ascontiguousarray(rows).view(np.uint64)
+    numbers: NDArray[np.uint64] = halves[:, 0] * np.uint64(0x9E3779B97F4A7C15) + halves[:, 1] * np.uint64(
+        0xC2B2AE3D27D4EB4F
+    )
+    return np.arange(count, dtype=np.int64) * step, numbers
+
+
+def _split(old: Bytes, new: Bytes, begin: int, end: int, before: int, after: int) -> int:
+    """Where between two anchors the first shift ends and the second begins: most bytes stay the same."""
+    if end <= begin:
+        return begin
+    kept = _same(old, new, begin, end, before).cumsum()
+    late = _same(old, new, begin, end, after)[::-1].cumsum()[::-1]
+    gain = np.r_[0, kept] + np.r_[late, 0]
+    split = begin + int(gain.argmax())
+    return split if max(len(old), len(new)) <= _FINE else split - split % _WORD
+
+
+def _same(old: Bytes, new: Bytes, begin: int, end: int, shift: int) -> NDArray[np.int64]:
+    same = np.zeros(end - begin, np.int64)
+    low, high = max(begin, -shift), min(end, len(old) - shift)
+    if low < high:
+        same[low - begin : high - begin] = new[low:high] == old[low + shift : high + shift]
+    return same
+
+
+def _clipped(start: int, stop: int, shift: int, old_length: int) -> Iterator[Stretch]:
+    """The stretch, cut where it would leave the old file."""
+    low = min(max(start, -shift), stop)
+    high = max(min(stop, old_length - shift), low)
+    for part in (Stretch(start, low, None), Stretch(low, high, shift), Stretch(high, stop, None)):
+        if part.start < part.stop:
+            yield part
