@@ -10,7 +10,7 @@ from typing import Any
 from device_tests.vectors.vector import Vector
 from edge_sdk.contract import sketch
 from edge_sdk.contract.telemetry import Report, key_of
-from edge_sdk.predict.latency import EDGES_NS, bucket_of
+from edge_sdk.predict.latency import EDGES_NS
 
 PAGE = "telemetry"
 
@@ -135,5 +135,5 @@ def _sketches() -> Iterator[Vector]:
 
 
 def _latencies(name: str, why: str, durations: list[int]) -> Vector:
-    bins = sketch.to_json(Counter(map(bucket_of, durations)))
+    bins = sketch.to_json(Counter(map(sketch.latency_bin, durations)))
     return Vector(PAGE, "latency", name, why, {"durations_ns": durations}, {"bins": bins})

@@ -15,8 +15,9 @@ MISSING: Final = BINS + 2
 VALUE_BINS: Final = BINS + 3
 """Twenty equal ones from ``low`` to ``high``, then what lies below, above, and what was not given."""
 
-LATENCY_BINS: Final = 194
-"""Those of :mod:`edge_sdk.predict.latency`: an eighth of a power of two wide, from 1 us to 17 s."""
+_FIRST, _LAST = 10, 34  # powers of two of nanoseconds: about 1 us and 17 s
+LATENCY_BINS: Final = 8 * (_LAST - _FIRST) + 2
+"""The same as those of :mod:`edge_sdk.predict.latency`."""
 
 Sketch = Counter[int]
 """How many observations fell into each bin; bins without any are absent."""
@@ -38,6 +39,16 @@ def bin_of(value: float | None, low: float, high: float) -> int:
     if not 0 < width < float("inf"):
         return 0
     return min(int((value - low) / width * BINS), BINS - 1)
+
+
+def latency_bin(duration_ns: int) -> int:
+    """The bin of a duration: every power of two of nanoseconds in eight equal parts (as HdrHistogram cuts it)."""
+    power = duration_ns.bit_length() - 1
+    if power < _FIRST:
+        return 0
+    if power >= _LAST:
+        return LATENCY_BINS - 1
+    return 8 * (power - _FIRST) + (duration_ns - (1 << power) >> power - 3) + 1
 
 
 def sketch_of(values: Iterable[float | None], low: float, high: float) -> Sketch:

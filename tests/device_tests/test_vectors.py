@@ -40,7 +40,6 @@ from edge_sdk.contract.rules import Rules
 from edge_sdk.crypto import dsse, hpke, sealing, streaming
 from edge_sdk.crypto.device_key import DeviceKey, open_key_blob
 from edge_sdk.errors import EdgeError, FormatError, VerificationError
-from edge_sdk.predict.latency import bucket_of
 
 FOLDER = Path(__file__).parents[2] / "docs" / "protocol" / "vectors"
 VECTORS = device_tests.vectors.vectors()
@@ -349,7 +348,7 @@ READERS: dict[str, Callable[[Json], Json]] = {
     "recording": _recording,
     "report": _report,
     "sketch": lambda v: {"bins": sketch.to_json(sketch.sketch_of(v["values"], v["low"], v["high"]))},
-    "latency": lambda v: {"bins": sketch.to_json(Counter(map(bucket_of, v["durations_ns"])))},
+    "latency": lambda v: {"bins": sketch.to_json(Counter(map(sketch.latency_bin, v["durations_ns"])))},
 }
 
 MESSAGES = {

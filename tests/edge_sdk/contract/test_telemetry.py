@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,8 @@ def test_bins_are_a_twentieth_wide() -> None:
 
 def test_latency_bins_are_those_of_the_recorder() -> None:
     assert HISTOGRAMS["latency"] == len(EDGES_NS) + 1
+    for duration in (0, *(edge + d for edge in EDGES_NS for d in (-1, 0, 1)), 10**15):
+        assert sketch.latency_bin(duration) == bisect_right(EDGES_NS, duration), duration
 
 
 def test_windows_of_one_subject_merge() -> None:
