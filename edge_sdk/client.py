@@ -67,7 +67,7 @@ class EdgeClient:
         clock: Clock,
         transport: Transport | None,
         retry: RetryPolicy | None,
-        random: Random = os.urandom,
+        random: Random,
     ) -> None:
         self._cache = cache
         self._server = server
@@ -100,7 +100,7 @@ class EdgeClient:
         retry: RetryPolicy | None = None,
         capabilities: frozenset[str] | None = None,
         recipes: tuple[str, ...] = PREFERENCE,
-        random: Random = os.urandom,
+        random: Random | None = None,
     ) -> EdgeClient:
         """Open a cache, or make one; an erase that was begun is finished first.
 
@@ -123,7 +123,7 @@ class EdgeClient:
             retry: how often a download is tried again, and after how long; a few times by default.
             capabilities: what the device can run; by default what the engine can.
             recipes: which to take where a release has several that fit, best first; then the smallest.
-            random: source of install ids.
+            random: source of install ids; that of ``system`` by default.
 
         Raises:
             InputError: an argument is wrong, such as a root that is none for a new cache.
@@ -136,6 +136,7 @@ class EdgeClient:
         can = capabilities_of(engine_name) if capabilities is None else frozenset(capabilities)
         base = None if server is None else _base_url(server)
         disk = Disk(system)
+        random = random or disk.system.random
         cache = Cache.open(Path(cache_dir), root, random, disk)
         finish_erasing(cache, random, disk.system.now)
         return cls(

@@ -72,7 +72,7 @@ def erase(cache: Cache, scope: EraseScope, random: Callable[[int], bytes], clock
         RetryLater: another process is updating the cache; if the erase was begun, the next open finishes it.
         StoreError: the disk refuses; likewise.
     """
-    with lock.locked(cache.folder / "lock", wait_s=lock.WAIT_S):
+    with lock.locked(cache.folder / "lock", cache.disk.system, wait_s=lock.WAIT_S):
         _write_intent(cache, scope)
         return _finish(cache, scope, random, clock)
 
@@ -86,7 +86,7 @@ def finish_erasing(cache: Cache, random: Callable[[int], bytes], clock: Clock) -
     """
     if cache.disk.stamp(cache.folder / INTENT) is None:
         return None
-    with lock.locked(cache.folder / "lock", wait_s=lock.WAIT_S):
+    with lock.locked(cache.folder / "lock", cache.disk.system, wait_s=lock.WAIT_S):
         data = cache.disk.read(cache.folder / INTENT)
         return None if data is None else _finish(cache, _intended(data), random, clock)
 
@@ -144,7 +144,7 @@ def _files(cache: Cache, folder: Path) -> dict[Path, int]:
     found: dict[Path, int] = {}
     for name in cache.disk.names(folder):
         path = folder / name
-        if path.is_dir() and not path.is_symlink():
+        if cache.disk.is_folder(path):
             found |= _files(cache, path)
         elif name not in _STAYS and (stamp := cache.disk.stamp(path)) is not None:
             found[path] = stamp[1]

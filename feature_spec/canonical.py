@@ -16,6 +16,8 @@ from feature_spec.errors import DefinitionError
 MAX_SAFE_INTEGER = 2**53 - 1
 """Beyond it a double, and so JavaScript, cannot tell neighbouring integers apart (RFC 8785, 3.2.2.3)."""
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # made once: json.dumps makes one for every string
+
 _MAX_DEPTH = 100
 """Deep enough for any document of ours, shallow enough to refuse before Python's stack runs out."""
 
@@ -97,7 +99,7 @@ def _string(value: str, where: str) -> str:
         raise DefinitionError(f"{where} holds a lone surrogate, which UTF-8 has not; remove it") from None
     # With ensure_ascii off the json module escapes exactly what RFC 8785 (3.2.2.2) asks for: quote,
     # backslash and the control characters below U+0020, the short forms where JSON has them.
-    return json.dumps(value, ensure_ascii=False)
+    return _ENCODE(value)
 
 
 def _number(value: float, where: str) -> str:

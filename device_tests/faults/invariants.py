@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from device_tests.faults.scenarios import MODEL, SECRET, Site, state_of, tree
 from device_tests.simulator.models import ROW
+from edge_sdk.erasing import INTENT, KEYS, EraseScope, Receipt
 from edge_sdk.errors import EdgeError, NotAvailable
 from edge_sdk.store import State, System
 from edge_sdk.trust.marks import Marks
@@ -30,15 +32,22 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True)
 class Promise:
-    """What the app was told last: the state behind the latest success; None before any."""
+    """What the app was told last: the state behind the latest success, None before any; and what was erased."""
 
     state: State | None = None
+    receipt: Receipt | None = None
 
     @property
     def release(self) -> int:
         """What predicts by it; 0 where nothing does."""
         slot = self.state.models.get(MODEL) if self.state else None
         return slot.active.entry.release if slot and not slot.withdrawn else 0
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for two promises of the same."""
+        receipt = self.receipt and replace(self.receipt, finished=datetime.min)
+        return self.state and self.state.to_bytes(), receipt
 
 
 def reached(marks: Marks, earlier: Marks) -> str:
@@ -67,6 +76,22 @@ def no_plaintext(site: Site, folder: Path) -> list[Violation]:
     ]
 
 
+def ended(site: Site, promise: Promise, folder: Path) -> list[Violation]:
+    """Nothing failed, and the app was told what it wanted to hear."""
+    if site.erases is None:
+        reached_it = promise.release == site.goal
+        return [] if reached_it else [Violation("heals", "the steps do not lead there though nothing fails")]
+    after = tree(folder)
+    removed = [len(data) for name, data in site.before.items() if name not in after]
+    receipt = promise.receipt
+    told = receipt and (receipt.scope, receipt.models, receipt.files, receipt.bytes)
+    if told == (site.erases, (MODEL,), len(removed), sum(removed)):
+        return []
+    return [
+        Violation("truthful", f"{len(removed)} files of {sum(removed)} bytes were erased, told is {told}")
+    ]
+
+
 def kept(site: Site, folder: Path, promise: Promise, system: System | None = None) -> list[Violation]:
     """Usable, truthful and monotone: what a process finds that starts without a network.
 
@@ -86,18 +111,77 @@ def kept(site: Site, folder: Path, promise: Promise, system: System | None = Non
         lost = [Violation("usable", "no cache where one was")] if site.before else []
         return lost + ([Violation("truthful", "success was told, and all is gone")] if promise.state else [])
     found = []
-    if promise.state:
-        if back := reached(state.marks, promise.state.marks):
-            found.append(Violation("truthful", back))
-        if Promise(state).release not in (promise.release, site.goal):
-            detail = f"release {promise.release} was told, {Promise(state).release} is active"
-            found.append(Violation("truthful", detail))
+    if promise.state and (back := reached(state.marks, promise.state.marks)):
+        found.append(Violation("truthful", back))
+    if site.erases is not None and ((folder / INTENT).exists() or MODEL not in state.models):
+        return found + _erased(site, folder, promise, system)
+    if promise.receipt is not None:
+        return [*found, Violation("truthful", "the erase was told, and all is there")]
+    if site.erases is not None and promise.state is None:
+        found += [
+            Violation("usable", f"{name} is not as it was, and no erase was begun")
+            for name, data in site.before.items()
+            if not (folder / name).exists() or (folder / name).read_bytes() != data
+        ]
+    if promise.state and Promise(state).release not in (promise.release, site.goal):
+        detail = f"release {promise.release} was told, {Promise(state).release} is active"
+        found.append(Violation("truthful", detail))
     allowed = {promise.release or site.had, site.goal}
     if promise.release or site.had:
         found += _answers(site, folder, allowed, system)
     elif MODEL in state.models:
         found += _answers(site, folder, {site.goal}, system)
     return found
+
+
+def _erased(site: Site, folder: Path, promise: Promise, system: System | None) -> list[Violation]:
+    """Once it is begun, an erase is finished by whoever opens the cache, and nothing comes back."""
+    before = _newest_state_of(site)
+    found = []
+    if promise.receipt is not None:
+        found += [Violation("truthful", f"{what}, and the erase was told") for what in _remains(site, folder)]
+    try:
+        with site.open(folder, system, online=False) as client:
+            client.model(MODEL)
+        found.append(Violation("erased", "a model that was erased predicts"))
+    except NotAvailable:
+        pass
+    except EdgeError as error:
+        found.append(Violation("usable", f"the erase is not finished: {error}"))
+    after = state_of(folder)
+    if (after.install_id == before.install_id) is (site.erases is EraseScope.ALL):
+        found.append(Violation("erased", f"install id {before.install_id}, then {after.install_id}"))
+    if back := reached(after.marks, before.marks):
+        found.append(Violation("monotone", back))
+    return found + [Violation("erased", what) for what in _remains(site, folder)]
+
+
+def _remains(site: Site, folder: Path) -> list[str]:
+    """What is there that should be gone."""
+    state = _newest_state_of(site)
+    canaries = [*site.canaries, *([state.install_id.encode()] if site.erases is EraseScope.ALL else [])]
+    files = tree(folder)
+    found = [
+        f"{name} holds what was erased" for name, data in files.items() if any(c in data for c in canaries)
+    ]
+    slots = state.models.values()
+    digests = {a.sha256 for slot in slots for a in (slot.active, slot.previous) if a}
+    digests.update(state.wanted.values())
+    found += [
+        f"{name} tells of what was erased"  # the publisher's signed list names every bundle and does not count
+        for name, data in files.items()
+        if name.startswith("states/") and any(digest.encode() in data for digest in digests)
+    ]
+    return found + [
+        f"{name} is there"
+        for name in (*digests, KEYS, INTENT)
+        if any(name in path.split("/") for path in files)
+    ]
+
+
+def _newest_state_of(site: Site) -> State:
+    newest = max(name for name in site.before if name.startswith("states/"))
+    return State.from_bytes(site.before[newest])
 
 
 def _answers(site: Site, folder: Path, allowed: set[int], system: System | None) -> list[Violation]:
@@ -135,8 +219,14 @@ def heals(site: Site, folder: Path, system: System | None = None) -> list[Violat
 def bounded(site: Site, folder: Path) -> list[Violation]:
     """At most two versions of a model and a little more, and nothing that was temporary."""
     files = tree(folder)
-    temporary = [name for name in files if "/." in f"/{name}" or name.startswith(("partial/", "holds/"))]
-    temporary += [path.name for path in folder.iterdir() if path.name not in _FOLDERS]
+    begun = {f"partial/{digest}" for digest in state_of(folder).wanted.values()}
+    temporary = [
+        name
+        for name in files
+        if "/." in f"/{name}" or (name.startswith(("partial/", "holds/")) and name not in begun)
+    ]
+    known = _FOLDERS | {name.split("/")[0] for name in site.before}
+    temporary += [path.name for path in folder.iterdir() if path.name not in known]
     found = [Violation("bounded", f"left behind: {', '.join(temporary)}")] if temporary else []
     lengths = {sealed.sha256: len(sealed.served) for sealed in site.repository.sealed.values()}
     versions = [name for name in files if name.removeprefix("blobs/") in lengths]

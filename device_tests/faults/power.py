@@ -7,13 +7,18 @@ outcomes. That is the contract of POSIX and harder than most file systems are.
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
 from edge_sdk.store import System
 
 _FOLDER = 0
+
+Tree = dict[str, bytes]
+"""What lies in a folder, by the paths in it; those of folders end with a slash."""
 
 
 class Image(Enum):
@@ -44,13 +49,47 @@ class PowerSystem(System):
         self._handles: dict[int, tuple[int, Path]] = {}
         self._lost: set[int] = set()
         self._files = 0
+        self._random = 0
         self._adopt(base)
 
     def cut(self, kind: Image, target: Path) -> None:
         """Lay out in the new folder ``target`` what a power cut now may leave."""
-        self._lay_out(self._base, target, kind)
+        lay_out(self.image(kind), target)
+
+    def image(self, kind: Image) -> Tree:
+        """What a power cut now may leave."""
+        names = self._durable if kind is Image.DURABLE else self._present
+        return {
+            f"{path.relative_to(self._base)}{'/' if file == _FOLDER else ''}": (
+                b"" if file == _FOLDER else self._left(path, file, kind)
+            )
+            for path, file in _walk(names, self._base)
+        }
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """Equal for two disks that are equal in all that is there and in all that a power cut may leave of it."""
+        numbers: dict[int, int] = {}
+        known = []
+        for names in (self._present, self._durable):
+            for path, file in _walk(names, self._base):
+                number = numbers.setdefault(file, len(numbers))
+                content = None if file == _FOLDER else self._content.get(file)
+                known.append((str(path.relative_to(self._base)), number, content, file in self._lost))
+        present = self.image(Image.ALL)
+        return tuple(present.items()), tuple(known)
 
     # -- calls -----------------------------------------------------------------------------------------
+
+    def random(self, size: int) -> bytes:
+        """The same for every disk, in the same order: so the same calls leave the same bytes."""
+        self._random += 1
+        return hashlib.shake_128(b"%d" % self._random).digest(size)
+
+    def try_lock(self, path: Path) -> int | None:
+        handle = super().try_lock(path)
+        if path.parent in self._present:
+            self._present[path.parent].setdefault(path.name, self._new_file())
+        return handle
 
     def open(self, path: Path, flags: int) -> int:
         handle = super().open(path, flags)
@@ -135,15 +174,6 @@ class PowerSystem(System):
                 self._content[names[entry.name]] = (folder / entry.name).read_bytes()
         self._durable[folder] = dict(names)
 
-    def _lay_out(self, folder: Path, target: Path, kind: Image) -> None:
-        target.mkdir()
-        names = self._durable if kind is Image.DURABLE else self._present
-        for name, file in names[folder].items():
-            if file == _FOLDER:
-                self._lay_out(folder / name, target / name, kind)
-            else:
-                (target / name).write_bytes(self._left(folder / name, file, kind))
-
     def _left(self, path: Path, file: int, kind: Image) -> bytes:
         durable = self._content.get(file)
         if kind is Image.DURABLE:
@@ -152,3 +182,21 @@ class PowerSystem(System):
         if kind is Image.ALL or present == durable:
             return present
         return bytes(len(present)) if kind is Image.ZEROS else present[: len(present) // 2]
+
+
+def lay_out(tree: Tree, target: Path) -> None:
+    """Write what lies in ``tree`` into the new folder ``target``."""
+    target.mkdir()
+    for name, data in tree.items():
+        if name.endswith("/"):
+            (target / name).mkdir()
+        else:
+            (target / name).write_bytes(data)
+
+
+def _walk(names: dict[Path, dict[str, int]], folder: Path) -> Iterator[tuple[Path, int]]:
+    """Everything in a folder, each folder before what is in it."""
+    for name, file in sorted(names[folder].items()):
+        yield folder / name, file
+        if file == _FOLDER:
+            yield from _walk(names, folder / name)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from device_tests.faults.invariants import Promise, Violation, heals, kept, no_plaintext, reached
-from device_tests.faults.power import Image, PowerSystem
-from device_tests.faults.scenarios import SCENARIOS, Scenario, Site, state_of, tree
+from device_tests.faults.invariants import Promise, Violation, ended, heals, kept, no_plaintext, reached
+from device_tests.faults.power import Image, PowerSystem, Tree, lay_out
+from device_tests.faults.scenarios import SCENARIOS, Scenario, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed, applies
 from edge_sdk.errors import EdgeError
 from edge_sdk.store import System
@@ -22,6 +25,10 @@ END: Final = "end"
 """In place of a call's name: after all of them."""
 
 MakePower = Callable[[Path], PowerSystem]
+
+_MEMORY: Final = Path("/dev/shm")
+"""A file system in memory, where there is one: what reaches a disk is simulated, and nothing here is to outlive it."""
+_OWNER: Final = re.compile(r"simulated_[0-9]+_[0-9]+")
 
 
 class Point(NamedTuple):
@@ -39,12 +46,14 @@ class Report:
 
     Attributes:
         points: how many were run, by scenario and fault.
-        images: how many states of the disk were judged.
+        images: how many different states of the disk they left, summed over the points.
+        judged: how many of these were not equal, to the byte and in what the app was told, to one judged before.
         violations: with the points at which they showed.
     """
 
     points: Counter[tuple[str, str]] = field(default_factory=Counter)
     images: int = 0
+    judged: int = 0
     violations: list[tuple[Point, Violation]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -55,6 +64,7 @@ class Report:
         return {
             "points": self.points.total(),
             "disk_images": self.images,
+            "judged_images": self.judged,
             "scenarios": scenarios,
             "violations": [
                 {
@@ -73,15 +83,22 @@ class Report:
 class Run:
     """A scenario in front of which a point can be put.
 
+    Nothing in it is left to chance, so that points near each other leave equal disks; an image is judged once.
+
     Args:
         scenario: prepared once, with one set of keys for all points.
         make_power: makes the disk; the controls take something out of it.
+
+    Attributes:
+        judged: how many images were judged so far.
     """
 
     def __init__(self, scenario: Scenario, make_power: MakePower = PowerSystem) -> None:
         self.scenario, self._make_power = scenario, make_power
         self.site: Site = scenario.site()
-        with tempfile.TemporaryDirectory() as base:
+        self.judged = 0
+        self._known: dict[Any, list[Violation]] = {}
+        with _folder() as base:
             system = FaultySystem(self._disk(Path(base)))
             self._go(Path(base) / "disk" / "cache", system, Promise())
             system.exit()
@@ -101,9 +118,9 @@ class Run:
         """Go through the scenario with the fault at this point.
 
         Returns:
-            How many images of the disk were judged, and what did not hold.
+            How many different images of the disk there were, and what did not hold.
         """
-        with tempfile.TemporaryDirectory() as base:
+        with _folder() as base:
             return self._judge(Path(base), point)
 
     def _judge(self, base: Path, point: Point) -> tuple[int, list[Violation]]:
@@ -111,33 +128,46 @@ class Run:
         power = self._disk(base)
         system = FaultySystem(power, point.fault, point.at)
         promise, found = self._go(folder, system, Promise())
-        if point.call == END and promise.release != self.site.goal:
-            found.append(Violation("heals", "the steps do not lead there though nothing fails"))
-        cuts = [Image.DURABLE]
+        if point.call == END:
+            found += ended(self.site, promise, folder)
+        kinds = [Image.DURABLE]
         if point.fault is Fault.KILL:
-            cuts += [Image.ZEROS, Image.TORN]
+            kinds += [Image.ZEROS, Image.TORN]
         elif not system.died:
             system.recover()
             promise, failed = self._go(folder, system, promise)  # the same process tries again
             found += failed
         system.exit()
-        seen = [tree(folder)]
-        images = 1
-        for number, kind in enumerate(cuts):
-            power.cut(kind, base / f"cut-{number}")
-            left = base / f"cut-{number}" / "cache"
-            if (files := tree(left)) not in seen:
-                seen.append(files)
-                images += 1
-                found += self._image(left, promise, _Here())
-        next_one = FaultySystem(power)
-        found += self._image(folder, promise, next_one)
+        images = {_key(power.image(kind)): power.image(kind) for kind in kinds}
+        images.pop(_key(power.image(Image.ALL)), None)
+        for number, (key, image) in enumerate(images.items()):
+            found += self._once(key, promise, partial(self._cut, base / f"cut-{number}", image))
+        found += self._once(_key(power.fingerprint()), promise, partial(self._left, base, power))
+        return len(images) + 1, found
+
+    def _once(
+        self, disk: Any, promise: Promise, judge: Callable[[Promise], list[Violation]]
+    ) -> list[Violation]:
+        key = disk, promise.key
+        if key not in self._known:
+            self.judged += 1
+            self._known[key] = judge(promise)
+        return self._known[key]
+
+    def _cut(self, base: Path, image: Tree, promise: Promise) -> list[Violation]:
+        """Of a disk after a power cut."""
+        lay_out(image, base)
+        return self._image(base / "cache", promise, _Here())
+
+    def _left(self, base: Path, power: PowerSystem, promise: Promise) -> list[Violation]:
+        """Of what the next process finds, and of what is sure to be left by what that one does."""
+        folder, next_one = base / "disk" / "cache", FaultySystem(power)
+        found = self._image(folder, promise, next_one)
         next_one.exit()
-        # What that process told must survive the power, too: not all that it found was brought to the disk.
-        power.cut(Image.DURABLE, base / "last")
-        if not found:
-            found += kept(self.site, base / "last" / "cache", Promise(state_of(folder)), _Here())
-        return images + 1, found
+        if not found:  # what that process told must survive the power, too: not all it found was on the disk
+            power.cut(Image.DURABLE, base / "last")
+            found = kept(self.site, base / "last" / "cache", Promise(state_of(folder)), _Here())
+        return found
 
     def _image(self, folder: Path, promise: Promise, system: System) -> list[Violation]:
         found = no_plaintext(self.site, folder)
@@ -160,8 +190,8 @@ class Run:
         try:
             with self.site.open(folder, system, lie=self.site.lie) as client:
                 for step in self.scenario.steps:
-                    step(client, folder)
-                    promise = Promise(state_of(folder))
+                    receipt = step(client, folder)
+                    promise = Promise(state_of(folder), receipt)
         except Killed:
             pass
         except EdgeError as error:
@@ -199,8 +229,22 @@ def run(
             report.points[scenario.name, point.fault.value] += 1
             report.images += images
             report.violations += [(point, violation) for violation in violations]
+        report.judged += prepared.judged
         progress(scenario.name, len(chosen), len(chosen))
     return report
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
+
+
+def _key(value: Any) -> Any:
+    """Of what lies on a disk, whatever the processes were called that left it."""
+    if isinstance(value, dict):
+        return _key(tuple(value.items()))
+    if isinstance(value, tuple):
+        return tuple(map(_key, value))
+    return _OWNER.sub("", value) if isinstance(value, str) else value
 
 
 def _marks(folder: Path) -> Any:

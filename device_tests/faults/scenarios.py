@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from device_tests.simulator.models import ROW, FakeEngine, renamed, sealed_model
 from device_tests.simulator.repository import SERVER, Network, Repository
 from edge_sdk.client import EdgeClient
 from edge_sdk.crypto.sealing import AppKey, Sealed
+from edge_sdk.erasing import EraseScope, Receipt
 from edge_sdk.errors import VerificationError
 from edge_sdk.store import Cache, Disk, State, System
 from edge_sdk.update.transport import NO_HEADERS, Answer
@@ -47,6 +48,8 @@ class Site:
         before: the cache folder as it was.
         clear: what the bundles are before they are encrypted, where they are.
         lie: what the first download of a bundle brings in its place; empty where all are honest.
+        erases: what the app erases; None where it erases nothing.
+        canaries: what the device had that must be gone then.
     """
 
     repository: Repository
@@ -57,6 +60,8 @@ class Site:
     before: Tree = field(default_factory=dict)
     clear: list[bytes] = field(default_factory=list)
     lie: bytes = b""
+    erases: EraseScope | None = None
+    canaries: list[bytes] = field(default_factory=list)
 
     def model(self, version: int) -> Sealed:
         """A sealed model of this version, released under the same number."""
@@ -75,8 +80,7 @@ class Site:
             folder: of the cache.
             system: of the process.
             online: whether it knows a server.
-            clear: what the bundles are before they are encrypted, where they are.
-        lie: what the first download brings.
+            lie: what the first download brings.
         """
         return EdgeClient.open(
             folder,
@@ -108,6 +112,14 @@ class Site:
             self.before = tree(folder)
         self.had = self.goal = releases[-1].entry.release
 
+    def change(self, step: Callable[[State], State]) -> None:
+        """Change the state that the device had."""
+        with tempfile.TemporaryDirectory() as base:
+            folder = Path(base) / "cache"
+            self.lay_out(folder)
+            cache_of(folder).change(step)
+            self.before = tree(folder)
+
     def news(self, sealed: Sealed) -> None:
         """Publish without installing."""
         self.repository.publish(sealed)
@@ -115,7 +127,7 @@ class Site:
         self.answers.setdefault(self.goal, self.answers.get(1, 0.0))
 
 
-Step = Callable[[EdgeClient, Path], None]
+Step = Callable[[EdgeClient, Path], Receipt | None]
 """What an app does; it returns where success was reported, and raises an EdgeError where it was not."""
 
 
@@ -162,6 +174,16 @@ def deceived(client: EdgeClient, folder: Path) -> None:
         client.update(MODEL)
     except VerificationError:
         client.update(MODEL)
+
+
+def erase_models(client: EdgeClient, folder: Path) -> Receipt:
+    """Erase the models."""
+    return client.erase(EraseScope.MODELS)
+
+
+def erase_all(client: EdgeClient, folder: Path) -> Receipt:
+    """Erase all."""
+    return client.erase(EraseScope.ALL)
 
 
 def _first_install(site: Site) -> None:
@@ -226,6 +248,34 @@ def _start(site: Site) -> None:
     site.sync(site.model(1), site.model(2))
 
 
+def _first_load(site: Site) -> None:
+    """What was installed never answered in a process of the app: whether it ends that process is not known yet."""
+    site.sync(site.model(1), site.model(2))
+    site.change(
+        lambda state: replace(
+            state, models={name: replace(slot, confirmed=False) for name, slot in state.models.items()}
+        )
+    )
+
+
+def _erase(scope: EraseScope) -> Callable[[Site], None]:
+    def prepare(site: Site) -> None:
+        """Two versions, a key, half of a download, and what somebody else left."""
+        site.sync(site.model(1), site.model(2))
+        canary = {
+            name: f"canary {name}".encode() for name in ("keys/focus", f"partial/{'0' * 64}", "left/deep")
+        }
+        site.before |= canary
+        site.change(lambda state: replace(state, wanted={"other": "0" * 64}))
+        site.erases, served = scope, [sealed.served for sealed in site.repository.sealed.values()]
+        site.canaries = [
+            *canary.values(),
+            *(data[at : at + 64] for data in served for at in (0, len(data) // 2)),
+        ]
+
+    return prepare
+
+
 SCENARIOS: Final = (
     Scenario("first-install", _first_install, (refresh, update)),
     Scenario("first-install-encrypted", _first_install, (update,), encrypted=True),
@@ -237,6 +287,9 @@ SCENARIOS: Final = (
     Scenario("rotation", _rotation, (refresh, update)),
     Scenario("deception", _deception, (deceived,)),
     Scenario("start", _start, (predict,)),
+    Scenario("first-load", _first_load, (predict,)),
+    Scenario("erase-models", _erase(EraseScope.MODELS), (erase_models,)),
+    Scenario("erase-all-encrypted", _erase(EraseScope.ALL), (erase_all,), encrypted=True),
 )
 
 
@@ -247,7 +300,12 @@ def state_of(folder: Path) -> State:
         NotAvailable: there is no cache.
         StoreError: it holds no whole state.
     """
-    return Cache.open(folder, None, os.urandom, Disk(_Unsynced())).state()
+    return cache_of(folder).state()
+
+
+def cache_of(folder: Path) -> Cache:
+    """The cache in a folder; raises like :func:`state_of`."""
+    return Cache.open(folder, None, os.urandom, Disk(_Unsynced()))
 
 
 def tree(folder: Path) -> Tree:

@@ -31,8 +31,9 @@ class Fault(Enum):
     """This one write takes half of what it is given."""
 
 
-_CLOCKS: Final = frozenset({"now", "monotonic"})
-_SPACE: Final = frozenset({"create", "write", "mkdir", "link", "fsync", "sync_folder"})
+_SURE: Final = frozenset({"now", "monotonic", "owner", "is_alive"})
+"""Calls that raise nothing."""
+_SPACE: Final = frozenset({"create", "lock", "write", "mkdir", "link", "fsync", "sync_folder"})
 """Calls that a full disk refuses; syncing too, where space is allotted late."""
 
 
@@ -41,7 +42,7 @@ def applies(fault: Fault, call: str) -> bool:
     if fault is Fault.KILL:
         return True
     if fault is Fault.EIO:
-        return call not in _CLOCKS
+        return call not in _SURE
     if fault is Fault.ENOSPC:
         return call in _SPACE
     return fault is Fault.SHORT and call == "write"
@@ -111,6 +112,11 @@ class FaultySystem(System):
     def monotonic(self) -> float:
         return self._call("monotonic", self._inner.monotonic)
 
+    def random(self, size: int) -> bytes:
+        if self.died:
+            raise Killed
+        return self._inner.random(size)
+
     # -- files -----------------------------------------------------------------------------------------
 
     def open(self, path: Path, flags: int) -> int:
@@ -155,10 +161,22 @@ class FaultySystem(System):
         finally:  # a close that fails has closed all the same
             self._inner.close(handle)
 
+    def try_lock(self, path: Path) -> int | None:
+        handle = self._call("lock", lambda: self._inner.try_lock(path), path)
+        if handle is not None:
+            self._handles.add(handle)
+        return handle
+
     # -- names -----------------------------------------------------------------------------------------
 
     def stat(self, path: Path) -> os.stat_result:
         return self._call("stat", lambda: self._inner.stat(path), path)
+
+    def is_folder(self, path: Path) -> bool:
+        return self._call("stat", lambda: self._inner.is_folder(path), path)
+
+    def touch(self, path: Path) -> None:
+        self._call("touch", lambda: self._inner.touch(path), path)
 
     def names(self, folder: Path) -> list[str]:
         return self._call("names", lambda: self._inner.names(folder), folder)
@@ -187,10 +205,16 @@ class FaultySystem(System):
     # -- who else is there -----------------------------------------------------------------------------
 
     def owner(self) -> str:
-        return self._name
+        return self._call("owner", lambda: self._name)
 
     def is_alive(self, owner: str) -> bool:
-        return owner in self._living if owner.startswith("simulated_") else self._inner.is_alive(owner)
+        def look() -> bool:
+            return owner in self._living if owner.startswith("simulated_") else self._inner.is_alive(owner)
+
+        return self._call("is_alive", look)
+
+    def started(self, pid: int) -> int:
+        return self._inner.started(pid)
 
 
 def _refused(number: int, path: Path | None) -> OSError:

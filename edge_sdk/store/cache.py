@@ -108,7 +108,7 @@ class Cache:
         Raises:
             RetryLater: another update is running.
         """
-        with lock.locked(self.folder / "lock", wait_s=lock.WAIT_S):
+        with lock.locked(self.folder / "lock", self.disk.system, wait_s=lock.WAIT_S):
             self.blobs.make()
             with self.blobs.holding():
                 self._settle()

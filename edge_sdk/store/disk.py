@@ -101,7 +101,10 @@ class Disk:
     def make_folder(self, path: Path) -> None:
         """Make a folder and what leads to it, readable by its owner only."""
         with stored("make the folder", path):
-            missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+            missing = []
+            while not self._exists(path):
+                missing.append(path)
+                path = path.parent
             for folder in reversed(missing):
                 self.system.mkdir(folder)
                 self.system.sync_folder(folder.parent)
@@ -123,6 +126,14 @@ class Disk:
             except FileNotFoundError:
                 return []
 
+    def is_folder(self, path: Path) -> bool:
+        """Whether this is a folder, and no link to one; False where there is nothing."""
+        with stored("look at", path):
+            try:
+                return self.system.is_folder(path)
+            except FileNotFoundError:
+                return False
+
     def move(self, source: Path, target: Path) -> bool:
         """Give a file another name, in one step; False where there is no such file (any more)."""
         with stored("rename", source):
@@ -135,7 +146,7 @@ class Disk:
     def remove(self, path: Path) -> None:
         """Remove a file or a folder with all in it; fine if it is gone already."""
         with stored("remove", path), suppress(FileNotFoundError):
-            if path.is_dir() and not path.is_symlink():
+            if self.system.is_folder(path):
                 self.system.rmtree(path)
             else:
                 self.system.unlink(path)
@@ -159,7 +170,7 @@ class Disk:
             folder: where.
             label: what it may become; :meth:`abandoned` gives it back.
         """
-        name = f".part-{self.system.owner()}.{os.urandom(8).hex()}"
+        name = f".part-{self.system.owner()}.{self.system.random(8).hex()}"
         return folder / (f"{name}.{label}" if label else name)
 
     @contextmanager
@@ -194,6 +205,13 @@ class Disk:
         return found
 
     # -- inside ``stored`` -----------------------------------------------------------------------------
+
+    def _exists(self, path: Path) -> bool:
+        try:
+            self.system.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def put(self, handle: int, data: bytes | memoryview, offset: int) -> None:
         """All of ``data`` at ``offset``: the system may take it in pieces."""

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 from edge_sdk.errors import RetryLater, StoreError
-
-try:
-    import fcntl as _fcntl
-except ImportError:  # not a POSIX system
-    fcntl: ModuleType | None = None
-else:
-    fcntl = _fcntl
+from edge_sdk.store.system import System
 
 WAIT_S: Final = 5.0
 STALE_S: Final = 900.0
@@ -29,16 +20,18 @@ BEAT_S = 60.0
 """How often whoever holds such a file makes it young again, so that a long download is not taken for a crash."""
 
 _STEP_S = 0.05
+_TOKEN: Final = 16
 Release = Callable[[], None]
-TryLock = Callable[[Path], Release | None]
+TryLock = Callable[[System, Path], Release | None]
 
 
 @contextmanager
-def locked(path: Path, *, wait_s: float, try_lock: TryLock | None = None) -> Iterator[None]:
+def locked(path: Path, system: System, *, wait_s: float, try_lock: TryLock | None = None) -> Iterator[None]:
     """Hold the lock for the block.
 
     Args:
         path: of the lock file, in an existing folder.
+        system: every call goes through it.
         wait_s: how long to wait for whoever holds it.
         try_lock: takes the lock or returns None at once; by default what the system offers.
 
@@ -46,12 +39,12 @@ def locked(path: Path, *, wait_s: float, try_lock: TryLock | None = None) -> Ite
         RetryLater: another update is at it.
         StoreError: the lock file cannot be made.
     """
-    attempt = try_lock or (by_flock if fcntl else by_existence)
-    deadline = time.monotonic() + wait_s
+    attempt = try_lock or (by_flock if system.locks else by_existence)
+    deadline = system.monotonic() + wait_s
     pause = threading.Event()
     try:
-        while (release := attempt(path)) is None:
-            if time.monotonic() >= deadline:
+        while (release := attempt(system, path)) is None:
+            if system.monotonic() >= deadline:
                 raise RetryLater(f"another update of {path.parent} is running; try again when it is done")
             pause.wait(_STEP_S)
     except OSError as error:
@@ -59,68 +52,70 @@ def locked(path: Path, *, wait_s: float, try_lock: TryLock | None = None) -> Ite
     try:
         yield
     finally:
-        release()
+        with suppress(OSError):  # a close that fails has closed all the same; a file that stays gets stale
+            release()
 
 
-def by_flock(path: Path) -> Release | None:
+def by_flock(system: System, path: Path) -> Release | None:
     """``flock``: the system lets go of it when the process ends, however it ends."""
-    assert fcntl is not None
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return None
-        raise
-    return lambda: os.close(handle)
+    handle = system.try_lock(path)
+    return None if handle is None else lambda: system.close(handle)
 
 
-def by_existence(path: Path) -> Release | None:
+def by_existence(system: System, path: Path) -> Release | None:
     """The fallback: a file that only one process can make, and that must not be ours if it is very old."""
-    mine, token = path.with_name(path.name + ".held"), secrets.token_bytes(16)
+    mine, token = path.with_name(path.name + ".held"), system.random(_TOKEN)
     try:
-        handle = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        handle = system.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
-        _break_if_stale(mine)
+        _break_if_stale(system, mine)
         return None
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(token)
+        try:
+            if system.write(handle, token, 0) < _TOKEN:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            system.close(handle)
     except OSError:  # a full disk: without a token nobody would know that it is ours to remove
-        os.unlink(mine)
+        system.unlink(mine)
         raise
     released = threading.Event()
-    beats = threading.Thread(target=_beat, args=(mine, token, released), name="edge-lock", daemon=True)
+    beats = threading.Thread(
+        target=_beat, args=(system, mine, token, released), name="edge-lock", daemon=True
+    )
     beats.start()
 
     def release() -> None:
         released.set()
         beats.join()
-        if _is_held_by(mine, token):
-            os.unlink(mine)
+        if _is_held_by(system, mine, token):
+            system.unlink(mine)
 
     return release
 
 
-def _beat(held: Path, token: bytes, released: threading.Event) -> None:
-    while not released.wait(BEAT_S) and _is_held_by(held, token):
+def _beat(system: System, held: Path, token: bytes, released: threading.Event) -> None:
+    while not released.wait(BEAT_S) and _is_held_by(system, held, token):
         with suppress(OSError):  # a beat may fail, several in a row make us look dead
-            os.utime(held)
+            system.touch(held)
 
 
-def _is_held_by(held: Path, token: bytes) -> bool:
+def _is_held_by(system: System, held: Path, token: bytes) -> bool:
     """False once somebody who took us for dead (a machine that slept, say) has broken it or holds it."""
     try:
-        return held.read_bytes() == token
+        handle = system.open(held, os.O_RDONLY)
+        try:
+            return system.read(handle, _TOKEN + 1, 0) == token
+        finally:
+            system.close(handle)
     except OSError:
         return False
 
 
-def _break_if_stale(held: Path) -> None:
+def _break_if_stale(system: System, held: Path) -> None:
     with suppress(FileNotFoundError):
-        if time.time() - held.stat().st_mtime > STALE_S:
+        if system.now().timestamp() - system.stat(held).st_mtime > STALE_S:
             # Renamed first: of several who find it stale, one succeeds, and none removes a fresh one later.
-            broken = held.with_name(f"{held.name}.{os.getpid()}.{threading.get_ident()}")
-            os.rename(held, broken)
-            os.unlink(broken)
+            broken = held.with_name(f"{held.name}.{system.random(8).hex()}")
+            system.replace(held, broken)
+            system.unlink(broken)

@@ -7,7 +7,6 @@ where locks do not work. A few old generations stay, so that a damaged newest on
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,7 +74,7 @@ class States:
             after = step(before)
             if after == before:
                 return before
-            commit = os.urandom(8).hex()
+            commit = self._disk.system.random(8).hex()
             commits = (*before.commits, commit)[-REMEMBERED:]
             # Above the highest name, whole or not: the name of a damaged one is taken too.
             after = replace(after, generation=highest + 1, commits=commits)

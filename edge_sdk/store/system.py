@@ -1,8 +1,9 @@
 """Every disk and clock call of a device, one method each, so that a fault can be injected at any of them.
 
-Methods raise what the operating system raises. ``disk.py`` composes them and translates the errors. What a
-library does in a private folder (TUF's client, in its scratch folder) does not pass through here; nothing
-of that is read again after a crash.
+Methods raise what the operating system raises. ``disk.py`` composes them and translates the errors. What TUF's
+client does in its private scratch folder does not pass through here: nothing of that is read again after a crash,
+and where the disk refuses there, the refresh fails and nothing has changed. The fault suite meets those calls, too:
+its tests by ``strace`` fail every system call on the whole cache folder.
 """
 
 from __future__ import annotations
@@ -10,17 +11,36 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
+
+try:
+    import fcntl as _fcntl
+except ImportError:  # not a POSIX system
+    fcntl: ModuleType | None = None
+else:
+    fcntl = _fcntl
 
 Clock = Callable[[], datetime]
 """Gives the present as an aware datetime."""
 
 
 class System:
-    """The operating system. A subclass may fail, be slow, or die at any call."""
+    """The operating system. A subclass may fail, be slow, or die at any call.
+
+    Attributes:
+        locks: whether there is :meth:`try_lock`.
+    """
+
+    locks = fcntl is not None
+
+    def random(self, size: int) -> bytes:
+        """So many bytes that nobody can guess."""
+        return os.urandom(size)
 
     # -- clocks ----------------------------------------------------------------------------------------
 
@@ -76,11 +96,38 @@ class System:
         """Give a handle back."""
         os.close(handle)
 
+    def try_lock(self, path: Path) -> int | None:
+        """A handle of a file, which is made if need be, that nobody else can have at the same time.
+
+        Closing it, or the end of the process however it ends, lets go.
+
+        Returns:
+            The handle; None where another has one.
+        """
+        assert fcntl is not None
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                return None
+            raise
+        return handle
+
     # -- names -----------------------------------------------------------------------------------------
 
     def stat(self, path: Path) -> os.stat_result:
         """What is known of a file; follows links."""
         return os.stat(path)
+
+    def is_folder(self, path: Path) -> bool:
+        """Whether this name is that of a folder, and not of a link to one."""
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+
+    def touch(self, path: Path) -> None:
+        """Make a file as young as the wall clock says."""
+        os.utime(path)
 
     def names(self, folder: Path) -> list[str]:
         """The names in a folder, in any order."""
@@ -137,34 +184,36 @@ class System:
     def owner(self) -> str:
         """This process, in lower-case letters, digits and underscores: part of the names of private files."""
         pid = os.getpid()
-        return f"{pid}_{_started(pid)}"
+        return f"{pid}_{self.started(pid)}"
+
+    def started(self, pid: int) -> int:
+        """When a process started, in ticks since boot, which tells a reused number apart; 0 where nobody says."""
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                return int(file.read().rpartition(b")")[2].split()[19])
+        except (OSError, IndexError, ValueError):
+            return 0
 
     def is_alive(self, owner: str) -> bool:
-        """Whether the process that :meth:`owner` named still runs on this machine."""
+        """Whether the process that :meth:`owner` named still runs on this machine.
+
+        True in doubt: what a living process holds must not be taken from it, and a dead one can wait.
+        """
         pid_text, _, started = owner.partition("_")
         if not pid_text.isdecimal() or not started.isdecimal():
             return False
         pid = int(pid_text)
-        if pid == os.getpid():
-            return owner == self.owner()
-        if os.name != "posix":
-            return False  # no harmless way to ask; the lock keeps others out there
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except (PermissionError, OverflowError):
-            pass  # somebody else's
-        return _started(pid) == int(started)
+        if pid != os.getpid():
+            if os.name != "posix":
+                return False  # no harmless way to ask; the lock keeps others out there
+            try:
+                os.kill(pid, 0)
+            except (ProcessLookupError, OverflowError):
+                return False
+            except PermissionError:
+                pass  # somebody else's
+        now = self.started(pid)
+        return now == int(started) or 0 in (now, int(started))
 
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-
-
-def _started(pid: int) -> int:
-    """When a process started, in ticks since boot; 0 where the system does not say. Tells a reused number apart."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return 0

@@ -9,6 +9,7 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from device_tests.faults.power import Image, PowerSystem
 from device_tests.faults.running import END, Point, Report, Run, run
 from device_tests.faults.scenarios import SCENARIOS, SECRET, Scenario, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed
+from edge_sdk import erasing
+from edge_sdk.erasing import Receipt
 from edge_sdk.store import Cache, System
 from edge_sdk.store.partial import Partial
 
@@ -71,14 +74,16 @@ class TestControls:
         points = [p for p in prepared.points([Fault.KILL]) if p.call == "sync_folder"]
         assert not [found for point in points for found in prepared.judge(point)[1]]
         monkeypatch.setattr(Cache, "_settle", lambda cache: None)
-        assert [found for point in points for found in prepared.judge(point)[1]]
+        without = Run(BY_NAME["first-install"])
+        assert [found for point in points for found in without.judge(point)[1]]
 
     def test_without_forgetting_what_an_fsync_lost(self, monkeypatch: pytest.MonkeyPatch) -> None:
         prepared = Run(BY_NAME["first-install"])
         points = [p for p in prepared.points([Fault.EIO]) if p.call == "fsync"]
         assert not [found for point in points for found in prepared.judge(point)[1]]
         monkeypatch.setattr(Partial, "sync", lambda partial: partial._system.fsync(partial._handle))
-        assert [found for point in points for found in prepared.judge(point)[1]]
+        without = Run(BY_NAME["first-install"])
+        assert [found for point in points for found in without.judge(point)[1]]
 
     def test_without_the_hash_check(self, monkeypatch: pytest.MonkeyPatch) -> None:
         prepared = Run(BY_NAME["deception"])
@@ -86,7 +91,36 @@ class TestControls:
         assert not prepared.judge(end)[1]
         checked = _without_hash_checks(monkeypatch)
         assert {"edge_sdk.store.blobs", "edge_sdk.store.partial", "edge_sdk.crypto.sealing"} <= checked
-        assert "usable" in {violation.invariant for violation in prepared.judge(end)[1]}
+        without = Run(BY_NAME["deception"])
+        assert "usable" in {violation.invariant for violation in without.judge(end)[1]}
+
+    @pytest.mark.parametrize("name", ["erase-models", "erase-all-encrypted"])
+    @pytest.mark.parametrize("taken_out", ["intent", "keys first", "older states", "install id", "receipt"])
+    def test_an_erase_that_is_not_one(
+        self, name: str, taken_out: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def false_receipt(*args: Any) -> Receipt:
+            return replace(finish(*args), models=())
+
+        finish = erasing._finish
+        patches: dict[str, tuple[object, str, object]] = {
+            "intent": (erasing, "_write_intent", lambda cache, scope: None),
+            "keys first": (erasing, "_STAYS", erasing._STAYS | {erasing.KEYS, "left"}),
+            "older states": (Cache, "forget", Cache.tidy),
+            "install id": (
+                erasing,
+                "_erased",
+                lambda state, install_id: replace(state, models={}, wanted={}),
+            ),
+            "receipt": (erasing, "_finish", false_receipt),
+        }
+        monkeypatch.setattr(*patches[taken_out])
+        if taken_out == "keys first":
+            monkeypatch.setattr(erasing, "KEYS", "nothing")
+        without = Run(BY_NAME[name])
+        points = without.points([Fault.KILL])
+        found = [found for point in [*points[::6], points[-1]] for found in without.judge(point)[1]]
+        assert bool(found) is not (taken_out == "install id" and name == "erase-models")
 
 
 class _Agreeing:
@@ -212,10 +246,11 @@ def upgrade_digest(site: Site) -> str:
 class TestFaultySystem:
     def test_every_call_passes_through(self) -> None:
         calls = {name for name, value in vars(System).items() if inspect.isfunction(value) and name[0] != "_"}
+        assert {"try_lock", "random", "is_folder"} <= calls
         assert calls <= set(vars(FaultySystem)), "a call of System that no fault can meet"
 
     def test_a_killed_process_makes_no_call_and_has_nothing_open(self, tmp_path: Path) -> None:
-        system = FaultySystem(System(), Fault.KILL, 2)
+        system = FaultySystem(System(), Fault.KILL, 4)
         owner = system.owner()
         handle = system.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
         assert system.is_alive(owner)
@@ -227,7 +262,7 @@ class TestFaultySystem:
         for call in (lambda: system.close(handle), lambda: system.stat(tmp_path), system.now):
             with pytest.raises(Killed):
                 call()
-        assert not system.is_alive(owner)
+        assert not FaultySystem(System()).is_alive(owner)
         assert not System().is_alive(owner)
         assert FaultySystem(System()).owner() != owner
 

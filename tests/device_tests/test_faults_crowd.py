@@ -46,7 +46,7 @@ def judged(site: Site, folder: Path, promise: Promise) -> None:
     assert no_plaintext(site, folder) == []
 
 
-def unlocked(path: Path, **_: object) -> AbstractContextManager[None]:
+def unlocked(*_: object, **__: object) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -91,7 +91,7 @@ sys.path[:] = json.loads(sys.stdin.readline())
 from device_tests.faults.process import main
 from edge_sdk.errors import RetryLater
 from edge_sdk.store import lock
-lock.locked = lambda path, **_: nullcontext()
+lock.locked = lambda *_, **__: nullcontext()
 for _ in range(int(sys.argv[3])):
     try:
         main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -24,7 +24,7 @@ UNFINISHED, KEY, LEFT = b"half of a bundle", b"a device's key", b"who left this 
 CALLS = frozenset(
     name
     for name in vars(System)
-    if not name.startswith("_") and name not in ("now", "monotonic", "owner", "is_alive")
+    if name[0] != "_" and name not in ("now", "monotonic", "owner", "is_alive", "started", "random", "locks")
 )
 
 
@@ -36,6 +36,16 @@ class Mortal(System):
 
     def __init__(self, dies_at: int) -> None:
         self.left = dies_at
+        self.lock: int | None = None
+
+    def try_lock(self, path: Path) -> int | None:
+        self.lock = super().try_lock(path)
+        return self.lock
+
+    def end(self) -> None:
+        """The operating system lets go of what it held."""
+        if self.lock is not None:
+            os.close(self.lock)
 
     def __getattribute__(self, name: str) -> Any:
         found = super().__getattribute__(name)
@@ -178,6 +188,7 @@ def crashes(folder: Path, check: Callable[[Path, int], None]) -> int:
             client.erase(EraseScope.ALL)
             ended = False
         if ended:
+            mortal.end()
             check(copy, dies_at)
         shutil.rmtree(copy)
         if not ended:

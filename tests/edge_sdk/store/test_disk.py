@@ -168,3 +168,30 @@ def test_errors_name_the_path(tmp_path: Path, call: Callable[[Path], object]) ->
         target.write_bytes(b"")
     with pytest.raises(StoreError, match=str(target)):
         call(target)
+
+
+class TestWhoIsAlive:
+    """Names of owners of private files; what cannot be known counts as alive."""
+
+    class Silent(System):
+        """Of processes nothing can be read but that they are there."""
+
+        def started(self, pid: int) -> int:
+            return 0
+
+    def test_this_process_and_one_that_had_its_number(self) -> None:
+        system = System()
+        pid, started = system.owner().split("_")
+        assert system.is_alive(system.owner())
+        assert not system.is_alive(f"{pid}_{int(started) + 1}")
+        assert not system.is_alive("999999999_1")
+        assert not system.is_alive("nobody")
+
+    @pytest.mark.parametrize("process", [os.getpid, os.getppid])
+    def test_in_doubt(self, process: Callable[[], int]) -> None:
+        pid = process()
+        named = f"{pid}_{System().started(pid)}"
+        assert System().is_alive(named)
+        assert self.Silent().is_alive(named)
+        assert System().is_alive(f"{pid}_0")
+        assert not self.Silent().is_alive("999999999_1")
