@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.contract import document, identifiers
 from edge_sdk.contract.document import Fields
 from model_server import layout
+from model_server.deltas import Deltas
 from model_server.errors import NotFound, ObjectNotFound, Refused
 from model_server.problems import Problem
 from model_server.publication import FULL_RAMP, Publication
@@ -66,6 +67,14 @@ def blueprint(services: Services) -> Blueprint:
             )
         created = publisher.put_object(sha256, data)
         return {"sha256": sha256, "length": len(data)}, 201 if created else 200
+
+    @routes.put("/deltas/<base>/<wanted>")
+    def put_delta(base: str, wanted: str) -> tuple[dict[str, Any], int]:
+        for sha256 in (base, wanted):
+            identifiers.sha256_hex(sha256, "delta")
+        data = body()
+        created = Deltas(services.repository).put(base, wanted, data)
+        return {"created": created, "length": len(data)}, 201 if created else 200
 
     @routes.post("/publish")
     def publish() -> dict[str, Any]:

@@ -90,6 +90,18 @@ class AdminClient:
         self._call("PUT", f"/v1/admin/objects/{sha256}", pieces(), length=len(data))
         return sha256
 
+    def put_delta(self, base_sha256: str, bundle_sha256: str, delta: bytes) -> bool:
+        """Upload the delta from one uploaded bundle to another; False where the server has one, which stays.
+
+        Raises:
+            NotFound: one of the bundles was not uploaded.
+            Refused: it saves too little.
+        """
+        path = f"/v1/admin/deltas/{quote(base_sha256, safe='')}/{quote(bundle_sha256, safe='')}"
+        data = self._call("PUT", path, iter([delta]), length=len(delta))
+        answer = _expected(lambda: document.parse(data, "answer", max_bytes=MAX_ANSWER_BYTES), self._url)
+        return _expected(lambda: Fields(answer, "answer").flag("created"), self._url)
+
     def publish(
         self, release: SignedRelease, *, base_version: int, ramp_bp: int | None = None
     ) -> dict[str, Any]:

@@ -22,6 +22,11 @@ def object_key(sha256: str) -> str:
     return f"objects/{sha256}"
 
 
+def delta_key(base: str, wanted: str) -> str:
+    """What says which object is the delta from one bundle to another; immutable."""
+    return f"deltas/{base}/{wanted}"
+
+
 def root_key(version: int) -> str:
     """An immutable version of the root."""
     return f"metadata/{version}.root.json"

@@ -1,4 +1,4 @@
-"""What everybody may read: TUF metadata and targets, manifest, directives, bundles, health."""
+"""What everybody may read: TUF metadata and targets, manifest, directives, bundles, deltas, health."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from model_server import delivery, layout
+from model_server.deltas import Deltas
 from model_server.errors import NotFound, ObjectNotFound
 from model_server.publishing import require_state
 
@@ -52,6 +53,10 @@ def blueprint(services: Services) -> Blueprint:
         if size is None:
             raise NotFound(f"no published bundle or segment list has the digest {sha256}")
         return _object(services, sha256, size)
+
+    @routes.get("/v1/deltas/<base>/<wanted>")
+    def delta(base: str, wanted: str) -> Response:
+        return _object(services, *Deltas(repository).find(base, wanted))
 
     @routes.get("/v1/manifest")
     def manifest() -> Response:
