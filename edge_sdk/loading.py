@@ -48,7 +48,7 @@ class LoadedModel:
             spec = PredictorSpec.from_record(record, release=artifact.entry.release)
             predictor = Predictor(model, spec, reason=reason)
             self.predict, self.predict_batch = predictor.predict, predictor.predict_batch
-            self.latency = predictor.latency
+            self.counters = predictor.counters
 
     @property
     def name(self) -> str:

@@ -112,7 +112,7 @@ def _predict_overhead(goal: bytes, made: str, rounds: int, seed: int) -> list[di
         times = _in_turn(lambda: predictor.predict(features), bare, rounds, _CALLS // 4)
     note = (
         f"predict(ten named numbers) with checks, reason, {len(spec.rules.risk_factors)} risk factors, "
-        f"{len(spec.rules.actions)} actions, contributions and latency histogram; {made}, {len(goal)} bytes"
+        f"{len(spec.rules.actions)} actions, contributions, counters; {made}, {len(goal)} bytes"
     )
     return [_over(f"predict_overhead_us_p{q}", times, q, rounds * (_CALLS // 4), note) for q in (50, 99)]
 

@@ -1,7 +1,8 @@
 """The record's rules, laid out for speed: same answers as ``Rules.evaluate``, in a tenth of the time.
 
-Every condition becomes an interval of doubles. For finite numbers ``x < c`` is the same question as
-``x <= (the next double below c)``; predictions with other numbers are refused before they come here.
+Every condition becomes one question, whether a value is at most a bound, and the answer it wants. For finite numbers
+``x < c`` is the same question as ``x <= (the next double below c)``, and ``x > c`` is the opposite of ``x <= c``;
+predictions with other numbers are refused before they come here.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 from edge_sdk.contract.rules import Condition, Rule, Rules
 
-_Interval = tuple[int, float, float]  # position of the value, lowest, highest
-_Laid = tuple[str, tuple[_Interval, ...]]
+_Question = tuple[int, float, bool]  # position of the value; bound; whether the value must be at most that
+_ALWAYS: _Question = (0, math.inf, True)
 
 
 class Advisor:
@@ -37,47 +38,61 @@ class Advisor:
             start = len(places)
             places.update({(kind, name): start + at for at, name in enumerate(features)})
 
-        def interval(condition: Condition) -> _Interval:
-            low, high = -math.inf, math.inf
+        def question(condition: Condition) -> _Question:
+            at, than = places[condition.kind, condition.name], condition.than
             match condition.op:
                 case "<":
-                    high = math.nextafter(condition.than, -math.inf)
+                    return at, math.nextafter(than, -math.inf), True
                 case "<=":
-                    high = condition.than
+                    return at, than, True
                 case ">":
-                    low = math.nextafter(condition.than, math.inf)
+                    return at, than, False
                 case ">=":
-                    low = condition.than
+                    return at, math.nextafter(than, -math.inf), False
                 case other:
                     raise AssertionError(f"the contract knows no comparison {other!r}")
-            return places[condition.kind, condition.name], low, high
 
-        def laid(rule: Rule) -> _Laid:
-            return rule.key, tuple(interval(condition) for condition in rule.when)
+        def laid(rule: Rule) -> tuple[int, float, bool, tuple[_Question, ...]]:
+            # The first question apart: most rules end there.
+            first, *more = [question(condition) for condition in rule.when] or [_ALWAYS]
+            return *first, tuple(more)
 
-        self._factors = tuple(laid(rule) for rule in rules.risk_factors)
-        self._actions = tuple((*laid(rule), rule.risk_factors) for rule in rules.actions)
+        bits = {rule.key: 1 << at for at, rule in enumerate(rules.risk_factors)}
+        self._factors = tuple((rule.key, bits[rule.key], *laid(rule)) for rule in rules.risk_factors)
+        self._actions = tuple(
+            (rule.key, sum(bits[key] for key in {*rule.risk_factors}), *laid(rule)) for rule in rules.actions
+        )
 
     def advise(self, values: Sequence[float]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Keys of the risk factors and of the actions that apply, in the rules' order."""
-        factors = []
-        for key, intervals in self._factors:
-            for at, low, high in intervals:
-                if not low <= values[at] <= high:
+        # Comparisons that a branch follows at once are what Python runs fastest; hence the nested ifs.
+        factors, present = [], 0
+        for key, bit, at, bound, below, more in self._factors:
+            if values[at] <= bound:
+                if not below:
+                    continue
+            elif below:
+                continue
+            for at, bound, below in more:
+                if (values[at] <= bound) is not below:
                     break
             else:
                 factors.append(key)
+                present |= bit
         actions = []
-        for key, intervals, needed in self._actions:
-            for factor in needed:
-                if factor not in factors:
+        for key, needed, at, bound, below, more in self._actions:
+            if values[at] <= bound:
+                if not below:
+                    continue
+            elif below:
+                continue
+            if needed & present != needed:
+                continue
+            for at, bound, below in more:
+                if (values[at] <= bound) is not below:
                     break
             else:
-                for at, low, high in intervals:
-                    if not low <= values[at] <= high:
-                        break
-                else:
-                    actions.append(key)
+                actions.append(key)
         return tuple(factors), tuple(actions)
 
     def advise_rows(
@@ -85,17 +100,20 @@ class Advisor:
     ) -> tuple[dict[str, NDArray[np.bool_]], dict[str, NDArray[np.bool_]]]:
         """The same for many rows: float64 [rows][values] -> for each key bool [rows]."""
 
-        def holds(intervals: tuple[_Interval, ...]) -> NDArray[np.bool_]:
+        def holds(*questions: _Question) -> NDArray[np.bool_]:
             truth: NDArray[Any] = np.ones(len(values), np.bool_)
-            for at, low, high in intervals:
-                truth &= (low <= values[:, at]) & (values[:, at] <= high)
+            for at, bound, below in questions:
+                truth &= (values[:, at] <= bound) == below
             return truth
 
-        factors = {key: holds(intervals) for key, intervals in self._factors}
+        factors, present = {}, {}
+        for key, bit, at, bound, below, more in self._factors:
+            factors[key] = present[bit] = holds((at, bound, below), *more)
         actions = {}
-        for key, intervals, needed in self._actions:
-            truth = holds(intervals)
-            for factor in needed:
-                truth &= factors[factor]
+        for key, needed, at, bound, below, more in self._actions:
+            truth = holds((at, bound, below), *more)
+            for bit, has in present.items():
+                if needed & bit:
+                    truth &= has
             actions[key] = truth
         return factors, actions

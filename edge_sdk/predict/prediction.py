@@ -35,6 +35,7 @@ class Prediction(NamedTuple):
         feature_age_s: age of the features, as the caller gave it, seconds.
         queue_ms: from the call to the start of the computation: checking and waiting for a session.
         compute_ms: in the engine.
+        cached: whether it comes from the result cache; then nothing was computed, and ``compute_ms`` is 0.
     """
 
     values: dict[str, float]
@@ -48,6 +49,7 @@ class Prediction(NamedTuple):
     feature_age_s: float
     queue_ms: float
     compute_ms: float
+    cached: bool = False
 
     @property
     def probability(self) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 from edge_sdk.errors import FormatError, InputError, RetryLater
 from edge_sdk.predict.advice import Advisor
 from edge_sdk.predict.batch import PredictionBatch
-from edge_sdk.predict.latency import LatencyRecorder
+from edge_sdk.predict.counters import FAILURE, FALLBACK, PredictionCounters
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.rows import RowMaker
 from edge_sdk.predict.spec import PredictorSpec
@@ -29,7 +29,7 @@ class Predictor:
         spec: the contract of its record.
         reason: why the answers are good when nothing else is the matter: ``FRESH``, or ``LAST_KNOWN_GOOD``
             when this model stands in for a newer one.
-        latency: where durations are counted.
+        counters: where answers are counted.
 
     Raises:
         FormatError: model and spec do not fit together.
@@ -41,11 +41,11 @@ class Predictor:
         spec: PredictorSpec,
         *,
         reason: Reason = Reason.FRESH,
-        latency: LatencyRecorder | None = None,
+        counters: PredictionCounters | None = None,
     ) -> None:
         _check_fit(model, spec)
         self.spec = spec
-        self.latency = latency or LatencyRecorder()
+        self.counters = counters or PredictionCounters()
         self._model = model
         self._run = model.run_checked
         self._clock = model.pool.clock
@@ -64,7 +64,7 @@ class Predictor:
         self._contributions, self._features = spec.contributions, spec.features
         self._max_age = spec.max_feature_age_s
         self._version, self._release = spec.model_version, spec.release
-        self._record = self.latency.record
+        self._count = self.counters.count
         self._may_fall_back = bool(spec.fallback)
 
     def predict(
@@ -94,40 +94,49 @@ class Predictor:
         deadline = start + int(deadline_ms * 1e6)
         try:
             outputs, lent = self._run({self._input: row}, deadline)
-        except RetryLater:
             done = clock()
-            self._record(done - start)
+            if done > deadline and self._may_fall_back:
+                return self._fallback(filled, feature_age_s, start, lent, done)
+            values: dict[str, float] = {}
+            numbers: list[float] = []
+            for name in self._outputs:  # a comprehension would be one function call more
+                number = values[name] = outputs[name].item()
+                numbers.append(number)
+            contributions: dict[str, float] = {}
+            if self._contributions is not None:
+                (parts,) = outputs[self._contributions].tolist()
+                contributions = dict(zip(self._features, parts))  # noqa: B905  lengths agree since __init__
+                numbers += parts
+            if not isfinite(sum(numbers)):
+                self._refuse_no_number(values | contributions)
+        except RetryLater:
             if not self._may_fall_back:
+                self._count(FAILURE)
                 raise
+            done = clock()
             return self._fallback(filled, feature_age_s, start, done, done)
-        done = clock()
-        self._record(done - start)
-        if done > deadline and self._may_fall_back:
-            return self._fallback(filled, feature_age_s, start, lent, done)
-        values: dict[str, float] = {}
-        for name in self._outputs:  # a comprehension would be one function call more
-            values[name] = outputs[name].item()
-        numbers = list(values.values())
-        contributions: dict[str, float] = {}
-        if self._contributions is not None:
-            parts = outputs[self._contributions].ravel().tolist()
-            contributions = dict(zip(self._features, parts))  # noqa: B905  lengths agree since __init__
-            numbers += parts
-        if not isfinite(sum(numbers)):
-            self._refuse_no_number(values | contributions)
+        except RunFailed:
+            self._count(FAILURE)
+            raise
+        self._count((lent - start, done - lent))
         factors, actions = self._advise([*numbers, *given]) if self._has_rules else ((), ())
-        return Prediction(
-            values,
-            contributions,
-            factors,
-            actions,
-            filled,
-            self._reason if feature_age_s <= self._max_age else self._reason_when_old,
-            self._version,
-            self._release,
-            feature_age_s,
-            (lent - start) / 1e6,
-            (done - lent) / 1e6,
+        # Not Prediction(...), whose function in Python takes as long again.
+        return tuple.__new__(
+            Prediction,
+            (
+                values,
+                contributions,
+                factors,
+                actions,
+                filled,
+                self._reason if feature_age_s <= self._max_age else self._reason_when_old,
+                self._version,
+                self._release,
+                feature_age_s,
+                (lent - start) / 1e6,
+                (done - lent) / 1e6,
+                False,
+            ),
         )
 
     def predict_batch(
@@ -169,8 +178,12 @@ class Predictor:
                     contributed.append(outputs[self._contributions])
         except RetryLater:
             if not self._may_fall_back:
+                self._count(FAILURE)
                 raise
             return self._batch_fallback(len(rows), filled, feature_age_s, clock() - start - compute, compute)
+        except RunFailed:
+            self._count(FAILURE)
+            raise
         values = {name: np.concatenate(column) for name, column in parts.items()}
         pieces = np.concatenate(contributed)
         numbers = np.column_stack(
@@ -178,10 +191,13 @@ class Predictor:
         ).astype(np.float64)
         if not np.isfinite(numbers).all():
             row = int(np.argmax(~np.isfinite(numbers).all(axis=1)))
+            self._count(FAILURE)
             raise RunFailed(
                 f"{self.spec.model} {self._version} answered row {row} with something that is no number"
             )
         factors, actions = self._advisor.advise_rows(numbers)
+        queue = clock() - start - compute
+        self._count((queue, compute))
         return PredictionBatch(
             values=values,
             contributions=(
@@ -194,13 +210,15 @@ class Predictor:
             model_version=self._version,
             release=self._release,
             feature_age_s=feature_age_s,
-            queue_ms=(clock() - start - compute) / 1e6,
+            queue_ms=queue / 1e6,
             compute_ms=compute / 1e6,
         )
 
     def _fallback(
         self, filled: tuple[str, ...], feature_age_s: float, start: int, lent: int, done: int
     ) -> Prediction:
+        self._count((lent - start, done - lent))
+        self._count(FALLBACK)
         # No rules: they were written for what a model says about somebody, and this says nothing about anybody.
         return Prediction(
             values=dict(self.spec.fallback),
@@ -219,6 +237,8 @@ class Predictor:
     def _batch_fallback(
         self, rows: int, filled: tuple[str, ...], feature_age_s: float, queue: int, compute: int
     ) -> PredictionBatch:
+        self._count((queue, compute))
+        self._count(FALLBACK)
         return PredictionBatch(
             values={name: np.full(rows, value, np.float32) for name, value in self.spec.fallback.items()},
             contributions={},

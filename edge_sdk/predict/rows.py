@@ -18,6 +18,9 @@ _NUMBERS = frozenset({float, int, *(np.dtype(code).type for code in "efdbhilqBHI
 _FLOAT32 = np.dtype(np.float32)
 _LARGEST = float(np.finfo(np.float32).max)
 
+MadeRow = tuple[Array, tuple[float, ...], tuple[str, ...]]
+"""float32 [1][features]; the numbers in it as doubles, before rounding; the names that were filled."""
+
 
 class RowMaker:
     """Makes rows for one model.
@@ -31,45 +34,56 @@ class RowMaker:
         self._features = tuple(features)
         self._defaults = dict(zip(features, defaults, strict=True))
         self._width = len(self._features)
-        self._shape = (1, self._width)
-        self._pack: Callable[..., None] = struct.Struct(f"={self._width}f").pack_into
+        self.row = self._maker()
+
+    def _maker(self) -> Callable[[Mapping[str, float]], MadeRow]:
+        """``row``: a closure, as a method costs 0.1 us more."""
+        width, shape, dtype, empty, finite = self._width, (1, self._width), _FLOAT32, np.empty, math.isfinite
+        pack: Callable[..., None] = struct.Struct(f"={width}f").pack_into
+        floats, all_numbers = [float] * width, _NUMBERS.issuperset
         # itemgetter of one name gives the value itself, not a tuple of one.
-        self._pick: Callable[[Mapping[str, Any]], tuple[Any, ...]] = (
-            itemgetter(*self._features) if self._width > 1 else lambda given: (given[self._features[0]],)
+        pick: Callable[[Mapping[str, Any]], tuple[Any, ...]] = (
+            itemgetter(*self._features) if width > 1 else lambda given: (given[self._features[0]],)
         )
+        nothing: tuple[str, ...] = ()
 
-    def row(self, given: Mapping[str, float]) -> tuple[Array, tuple[float, ...], tuple[str, ...]]:
-        """One row.
+        def row(given: Mapping[str, float]) -> MadeRow:
+            """One row.
 
-        Returns:
-            float32 [1][features]; the numbers in it, before rounding; the names that were filled.
+            Returns:
+                float32 [1][features]; the numbers in it, before rounding; the names that were filled.
 
-        Raises:
-            InputError: an unknown name, or a value that is not a finite number.
-        """
-        try:
-            if type(given) is not dict:  # a subclass may make up what it does not have
-                raise TypeError
-            values, filled = self._pick(given), ()
-            quick = len(given) == self._width and _NUMBERS.issuperset(map(type, values))
-        except (KeyError, TypeError):
-            quick = False
-        if not quick:
-            values, filled = self._carefully(given)
-        row: Array = np.empty(self._shape, _FLOAT32)
-        try:
-            # The sum is finite only if every number is.
-            if math.isfinite(sum(values)):
-                self._pack(row, 0, *values)
-                return row, values, filled
-        except (OverflowError, struct.error):
-            pass
-        for name, value in zip(self._features, values, strict=True):
-            _check_size(name, value)
-        self._pack(row, 0, *values)  # finite numbers whose sum is not
-        return row, values, filled
+            Raises:
+                InputError: an unknown name, or a value that is not a finite number.
+            """
+            try:
+                if type(given) is not dict:  # a subclass may make up what it does not have
+                    raise TypeError
+                values, filled = pick(given), nothing
+                if len(given) != width:
+                    raise KeyError
+                if [*map(type, values)] != floats:
+                    if not all_numbers(map(type, values)):
+                        raise TypeError
+                    values = tuple(map(float, values))
+            except (KeyError, TypeError, OverflowError):
+                values, filled = self._carefully(given)
+            row: Array = empty(shape, dtype)
+            try:
+                # The sum is finite only if every number is.
+                if finite(sum(values)):
+                    pack(row, 0, *values)
+                    return row, values, filled
+            except OverflowError:
+                pass
+            for name, value in zip(self._features, values, strict=True):
+                _check_size(name, value)
+            pack(row, 0, *values)  # finite numbers whose sum is not
+            return row, values, filled
 
-    def _carefully(self, given: Mapping[str, float]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return row
+
+    def _carefully(self, given: Mapping[str, float]) -> tuple[tuple[float, ...], tuple[str, ...]]:
         if not isinstance(given, Mapping):
             raise InputError(f"features are a mapping of names to numbers, not a {type(given).__name__}")
         self._refuse_unknown(given)
@@ -77,7 +91,8 @@ class RowMaker:
             if type(value) not in _NUMBERS:
                 raise InputError(f"feature {name} is {value!r}; it must be a number{_hint(value)}")
         filled = tuple(name for name in self._features if name not in given)
-        return tuple(given.get(name, default) for name, default in self._defaults.items()), filled
+        numbers = {name: _double(name, value) for name, value in given.items()}
+        return tuple(numbers.get(name, default) for name, default in self._defaults.items()), filled
 
     def table(self, given: Mapping[str, Sequence[float]] | Array) -> tuple[Array, tuple[str, ...]]:
         """Many rows: columns by name, or an array with one column for each feature in the model's order.
@@ -129,11 +144,22 @@ def _hint(value: object) -> str:
     return " (0 or 1 for a yes or no)" if isinstance(value, (bool, np.bool_)) else ""
 
 
+def _double(name: str, value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:  # an integer beyond every double
+        raise _too_large(name) from error
+
+
+def _too_large(name: str) -> InputError:
+    return InputError(f"feature {name} is too large for float32, which ends at {_LARGEST:g}")
+
+
 def _check_size(name: str, value: float) -> None:
     if abs(value) <= _LARGEST:
         return
     if abs(value) < math.inf:
-        raise InputError(f"feature {name} is too large for float32, which ends at {_LARGEST:g}")
+        raise _too_large(name)
     raise InputError(f"feature {name} is {value}; it must be finite; leave it out if it is not known")
 
 

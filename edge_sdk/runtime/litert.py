@@ -143,20 +143,23 @@ class _LiteRTSession:
         set_tensor = self._interpreter.set_tensor
         invoke = self._interpreter.invoke
         get_tensor = self._interpreter.get_tensor
-        ((name, index),), outs = self._ins, self._outs
+        ((in_name, in_index),), outs = self._ins, self._outs
         (out_name, out_index), several = outs[0], len(outs) > 1
         shape = self._shapes[0]
 
         def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
             nonlocal shape
-            array = inputs[name]
+            array = inputs[in_name]
             if array.shape != shape:
                 self._resize([array.shape])
                 shape = array.shape
-            set_tensor(index, array)
+            set_tensor(in_index, array)
             invoke()
             if several:
-                return {name: get_tensor(index) for name, index in outs}
+                outputs = {}
+                for name, index in outs:  # a comprehension would be one function call more
+                    outputs[name] = get_tensor(index)
+                return outputs
             return {out_name: get_tensor(out_index)}
 
         return run

@@ -269,10 +269,50 @@ def test_every_answer_is_counted(predictor: Predictor, session: FakeGoal, model:
     model.pool.release(held)
     with pytest.raises(InputError):
         predictor.predict({"x": 1})
-    latency = predictor.latency.snapshot()
-    assert latency.count == 5
-    assert latency.sum_ns == 552_000_000
-    assert latency.p50_ms == pytest.approx(1, rel=0.125)
+    counts = predictor.counters.snapshot()
+    assert (counts.answers, counts.fallbacks, counts.failures) == (5, 2, 0)
+    assert (counts.queue.sum_ns, counts.compute.sum_ns) == (0, 552_000_000)
+    assert counts.compute.quantile_ms(0.6) == pytest.approx(1, rel=0.125)
+
+
+def test_every_failure_is_counted(session: FakeGoal, model: Model) -> None:
+    predictor = Predictor(model, replace(SPEC, fallback={}))
+    for error, answer in ((RuntimeError("op 3"), None), (None, math.nan)):
+        session.error, session.answer = error, answer
+        with pytest.raises(RunFailed):
+            predictor.predict({})
+        with pytest.raises(RunFailed):
+            predictor.predict_batch({"rate": [1.0]})
+    held = model.pool.acquire()
+    with pytest.raises(DeadlineExceeded):
+        predictor.predict({}, deadline_ms=0)
+    with pytest.raises(DeadlineExceeded):
+        predictor.predict_batch({"rate": [1.0]}, deadline_ms=0)
+    model.pool.release(held)
+    counts = predictor.counters.snapshot()
+    assert (counts.failures, counts.fallbacks) == (6, 0)
+    assert counts.answers == 0
+
+
+def test_a_batch_counts_as_one_answer(predictor: Predictor, session: FakeGoal, model: Model) -> None:
+    session.takes_ms = 3
+    predictor.predict_batch({"rate": [0.1, 0.2]})
+    held = model.pool.acquire()
+    predictor.predict_batch({"rate": [0.1, 0.2]}, deadline_ms=0)
+    model.pool.release(held)
+    counts = predictor.counters.snapshot()
+    assert (counts.answers, counts.fallbacks, counts.compute.sum_ns) == (2, 1, 3_000_000)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.1), np.float16(0.1), 0.1, np.float64(0.1)], ids=repr)
+def test_rules_compare_doubles_whatever_kind_of_number_came(model: Model, value: float) -> None:
+    """NumPy would round the bound to the value's own dtype."""
+    for op in ("<", "<=", ">", ">="):
+        rules = Rules((Rule("it", (Condition("feature", "rate", op, 0.1),)),))
+        predictor = Predictor(model, replace(SPEC, rules=rules))
+        holds = {"<": float(value) < 0.1, "<=": float(value) <= 0.1, ">": float(value) > 0.1}
+        expected = holds.get(op, float(value) >= 0.1)
+        assert bool(predictor.predict({"rate": value, "streak": 1}).risk_factors) is expected
 
 
 def test_a_batch_is_its_rows(predictor: Predictor) -> None:

@@ -1,0 +1,93 @@
+"""What a predictor has done: how long answers waited and computed, and how many were not computed.
+
+The path of a prediction only appends to a queue, and every few hundred calls one of them sorts what has gathered:
+less work than counting under a lock, and no thread ever waits for another.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Final
+
+from edge_sdk.predict.latency import LatencyHistogram, LatencyRecorder
+
+FALLBACK: Final = "fallbacks"
+FAILURE: Final = "failures"
+HIT: Final = "cache_hits"
+MISS: Final = "cache_misses"
+
+Event = tuple[int, int] | str
+"""An answer, as nanoseconds of waiting and of computing; or one of the words above."""
+
+_GATHER: Final = 256  # sorting them takes some 50 us: one call in 256, beyond the 99th percentile
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionCounts:
+    """What happened so far.
+
+    Attributes:
+        queue, compute: how long answers waited, and how long the engine took; those that came too late as well.
+        fallbacks: of the answers, how many are the record's fallback.
+        failures: calls that raised although nothing was wrong with their input.
+        cache_hits, cache_misses: where the predictor has a result cache; a hit is in no histogram.
+    """
+
+    queue: LatencyHistogram
+    compute: LatencyHistogram
+    fallbacks: int
+    failures: int
+    cache_hits: int
+    cache_misses: int
+
+    @property
+    def answers(self) -> int:
+        """How many calls got an answer of whatever kind; a batch is one call."""
+        return self.queue.count + self.cache_hits
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Share of the look-ups in the result cache that found something; None without any."""
+        looked = self.cache_hits + self.cache_misses
+        return self.cache_hits / looked if looked else None
+
+
+class PredictionCounters:
+    """Counts; any thread may. About 0.15 us a call. A forked child goes on from its parent's counts."""
+
+    def __init__(self) -> None:
+        self._gathered: deque[Event] = deque()
+        self._append = self._gathered.append
+        self._queue, self._compute = LatencyRecorder(), LatencyRecorder()
+        self._others: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def count(self, event: Event) -> None:
+        """One event more."""
+        self._append(event)
+        if len(self._gathered) >= _GATHER:
+            self._sort()
+
+    def snapshot(self) -> PredictionCounts:
+        """What was counted so far."""
+        self._sort()
+        with self._lock:
+            counts = {word: self._others[word] for word in (FALLBACK, FAILURE, HIT, MISS)}
+            return PredictionCounts(self._queue.snapshot(), self._compute.snapshot(), **counts)
+
+    def _sort(self) -> None:
+        if os.getpid() != self._process:  # forked, perhaps while a thread that is gone here held the lock
+            self._lock, self._process = threading.Lock(), os.getpid()
+        with self._lock:
+            # Others go on appending: take as many as there are now, no more.
+            taken = [self._gathered.popleft() for _ in range(len(self._gathered))]
+            durations = [event for event in taken if isinstance(event, tuple)]
+            if durations:
+                queue, compute = zip(*durations, strict=True)
+                self._queue.record(queue)
+                self._compute.record(compute)
+            self._others.update(event for event in taken if isinstance(event, str))
