@@ -233,6 +233,7 @@ def seal_artifact(
     release: int = 1,
     app_key: AppKey | None = None,
     data_key: DataKey | None = None,
+    compress: bool = True,
     twin: Twin | None = None,
     random: Callable[[int], bytes] = os.urandom,
 ) -> Sealed:
@@ -247,6 +248,7 @@ def seal_artifact(
         release: see ``channel``.
         app_key: for tier ``app-key``.
         data_key: for tier ``device-key``, fresh for this bundle; with neither key, tier ``none``.
+        compress: where it pays; False for a bundle that deltas are to lead to.
         twin: as in ``build_record``.
         random: source of data key, salt and nonces.
 
@@ -261,6 +263,7 @@ def seal_artifact(
         requires=_requires(artifact),
         app_key=app_key,
         data_key=data_key,
+        compress=compress,
         random=random,
     )
     sealing.open_served(sealed.served, sealed.sha256, sealed.entry, app_key or data_key)

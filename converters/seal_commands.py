@@ -1,4 +1,4 @@
-"""``edge bundle``: build sealed bundles from a trained model, verify them, open them."""
+"""``edge bundle``: build sealed bundles from a trained model, verify them, open them, make deltas between them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from converters.delta_command import delta
 from converters.zoo.progress import Progress, silent
 from edge_sdk.crypto.options import app_key_option
 from edge_sdk.crypto.sealing import AppKey, Sealed
@@ -21,7 +22,7 @@ _bundle_argument = click.argument("file", type=click.Path(exists=True, dir_okay=
 
 @click.group()
 def bundle() -> None:
-    """Seal, verify and open bundles."""
+    """Seal, verify and open bundles; make deltas between them."""
 
 
 @bundle.command()
@@ -49,6 +50,13 @@ def bundle() -> None:
     type=click.Choice(("none", "app-key")),
     help="Encryption; by default app-key where there is an app key, else none.",
 )
+@click.option(
+    "--codec",
+    type=click.Choice(("auto", "none")),
+    default="auto",
+    show_default=True,
+    help="auto deflates where that saves at least 15 %; deltas lead only to bundles that are not deflated.",
+)
 @app_key_option
 @click.option(
     "--release",
@@ -68,6 +76,7 @@ def build(
     targets: tuple[str, ...],
     recipes: tuple[str, ...],
     tier: str | None,
+    codec: str,
     app_key: AppKey | None,
     release: int,
     channel: str,
@@ -88,10 +97,16 @@ def build(
     identifiers.name(channel, "--channel")
     identifiers.model_version(model_version)
     key = None if tier == "none" else app_key
-    sealed = _build(model, name, model_version, targets, recipes, key, release, channel, _progress())
+    compress = codec == "auto"
+    sealed = _build(
+        model, name, model_version, targets, recipes, key, compress, release, channel, _progress()
+    )
     return {
         "bundles": [{"path": str(write_sealed(each, out)), **_described(each)} for each in sealed],
     }
+
+
+bundle.add_command(delta)
 
 
 @bundle.command()
@@ -142,6 +157,7 @@ def _build(
     targets: tuple[str, ...],
     recipes: tuple[str, ...],
     app_key: AppKey | None,
+    compress: bool,
     release: int,
     channel: str,
     progress: Progress,
@@ -170,6 +186,7 @@ def _build(
                 channel=channel,
                 release=release,
                 app_key=app_key,
+                compress=compress,
                 twin=twins[str(artifact.plan)],
             )
         )
