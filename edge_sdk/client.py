@@ -77,9 +77,9 @@ class EdgeClient:
         self._transport = transport
         self._retry = retry
         self._random = random
-        keyring = Keyring(credential)
-        self._serving = ServingModels(cache, engine, capabilities, max_sessions, keyring)
-        self._device = Device(channel, engine, capabilities, preference, max_sessions, keyring)
+        self._keyring = Keyring(cache, credential, clock)
+        self._serving = ServingModels(cache, engine, capabilities, max_sessions, self._keyring)
+        self._device = Device(channel, engine, capabilities, preference, max_sessions, self._keyring)
         self._making = threading.Lock()
         self._made: Updates | None = None
 
@@ -158,10 +158,10 @@ class EdgeClient:
     # -- with a network --------------------------------------------------------------------------------
 
     def refresh(self, progress: Progress | None = None) -> Refreshed:
-        """Bring the metadata up to date; no model changes.
+        """Bring the metadata up to date, and renew the keys that are lent to this device; no model changes.
 
         Returns:
-            UPDATED, UNCHANGED, or OFFLINE where the server cannot be reached.
+            UPDATED, UNCHANGED, or OFFLINE where the server cannot be reached; and which keys could not be renewed.
 
         Raises:
             InputError: the client has no server, or the cache trusts another root than was given to :meth:`open`.
@@ -195,8 +195,8 @@ class EdgeClient:
 
         Raises:
             InputError: the client has no server, the cache trusts another root than was given to :meth:`open`, or
-                the bundle is sealed for another key.
-            NotAvailable: the server has no such model in the channel.
+                the bundle is sealed for another key, or for enrolled devices and the server does not know this one.
+            NotAvailable: the server has no such model in the channel, or does not lend its key to this device.
             UpdateRequired: the model needs a newer SDK.
             RetryLater: the download broke off, or another process is updating the cache.
             VerificationError: something is not as it must be, or the model does not work here.
@@ -247,17 +247,21 @@ class EdgeClient:
 
         Loaded once, and again only when another release became active. What was handed out before keeps
         working until it is dropped or the client is closed. Where the active bundle turns out to be damaged,
-        the previous one answers, and its predictions say LAST_KNOWN_GOOD, until the bundle is fetched again.
+        the previous one answers, and its predictions say LAST_KNOWN_GOOD, until the bundle is fetched again. So it
+        does where the lease of the active one's key has ended, until that is renewed. Ask for the model each time:
+        what is still held when a lease ends goes on working.
 
         Raises:
             NotAvailable: it is not installed.
+            LeaseExpired: its key was lent until now, and there is no previous one that opens.
             InputError: it is sealed for another key, or was fetched for another engine.
             VerificationError: its bundle is damaged, and there is no previous one.
         """
         return self._serving.model(name)
 
     def status(self) -> dict[str, Any]:
-        """What the cache holds: models, marks, bytes, and how updates in the background ended."""
+        """What the cache holds: models, marks, bytes; how updates in the background ended, and why keys that are lent
+        to this device could not be renewed."""
         state = self._cache.state()
         marks = state.marks
         return {
@@ -270,8 +274,8 @@ class EdgeClient:
             "metadata": {role: mark.version for role, mark in marks.roles.items()},
             "models": {
                 name: {
-                    "active": None if slot.withdrawn else _described(slot.active),
-                    "previous": _described(slot.previous),
+                    "active": None if slot.withdrawn else self._described(slot.active),
+                    "previous": None if slot.previous is None else self._described(slot.previous),
                     **({"withdrawn": slot.withdrawn} if slot.withdrawn else {}),
                 }
                 for name, slot in sorted(state.models.items())
@@ -284,6 +288,21 @@ class EdgeClient:
                 name: {"status": done.status.value, "detail": done.detail}
                 for name, done in sorted(({} if self._made is None else self._made.background).items())
             },
+            "not_renewed": [] if self._made is None else list(self._made.not_renewed),
+        }
+
+    def _described(self, artifact: Artifact) -> dict[str, Any]:
+        entry, lease_end = artifact.entry, self._keyring.lease_end(artifact)
+        return {
+            "model_version": entry.model_version,
+            "release": entry.release,
+            "channel": entry.channel,
+            "target": entry.target,
+            "recipe": entry.recipe,
+            "tier": entry.tier,
+            "bytes": artifact.length,
+            "sha256": artifact.sha256,
+            **({"lease_ends": identifiers.format_time(lease_end)} if lease_end else {}),
         }
 
     def erase(self, scope: EraseScope = EraseScope.MODELS) -> Receipt:
@@ -355,19 +374,3 @@ def _base_url(server: str) -> str:
     if not right or parts.query or parts.fragment:
         raise InputError(f"server {server!r} is not a URL such as https://models.example.org")
     return server.rstrip("/")
-
-
-def _described(artifact: Artifact | None) -> dict[str, Any] | None:
-    if artifact is None:
-        return None
-    entry = artifact.entry
-    return {
-        "model_version": entry.model_version,
-        "release": entry.release,
-        "channel": entry.channel,
-        "target": entry.target,
-        "recipe": entry.recipe,
-        "tier": entry.tier,
-        "bytes": artifact.length,
-        "sha256": artifact.sha256,
-    }

@@ -135,8 +135,8 @@ def status(cache: Path) -> dict[str, Any]:
 
     with EdgeClient.open(cache) as client:
         found = client.status()
-    # Both belong to a running client and say nothing about a folder.
-    return {key: value for key, value in found.items() if key not in ("background", "channel")}
+    # These belong to a running client and say nothing about a folder.
+    return {key: value for key, value in found.items() if key not in ("background", "channel", "not_renewed")}
 
 
 @click.command()

@@ -22,12 +22,12 @@ from edge_sdk.contract import document
 from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, RetryLater
 from edge_sdk.store import Cache, Clock, State, lock
+from edge_sdk.store.cache import KEYS
 from edge_sdk.store.disk import is_private
 from feature_spec.canonical import canonical_json
 
 FORMAT: Final = "coach-edge/erase/1"
 INTENT: Final = "erase.json"
-KEYS: Final = "keys"
 _MAX_BYTES: Final = 1000
 _FOLDERS: Final = ("states", "blobs", "partial", "holds")
 _STAYS: Final = frozenset({*_FOLDERS, "lock", "lock.held", INTENT})
@@ -134,7 +134,9 @@ def _erased(state: State, install_id: str | None) -> State:
 
 def _check_gone(cache: Cache) -> None:
     """Where locks do not work, an update may be running that keeps all blobs: then this is not over."""
-    names = {*cache.disk.names(cache.folder / "blobs"), *cache.disk.names(cache.folder / "partial")}
+    names = {
+        name for folder in ("blobs", "partial", KEYS) for name in cache.disk.names(cache.folder / folder)
+    }
     if names - cache.state().blobs:
         raise RetryLater(f"{cache.folder} is being updated; open it again to finish erasing")
 

@@ -5,25 +5,47 @@ from __future__ import annotations
 import threading
 import weakref
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_sdk.contract.manifest import Artifact
-from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater, StoreError, VerificationError
+from edge_sdk.errors import (
+    EdgeError,
+    InputError,
+    LeaseExpired,
+    NotAvailable,
+    RetryLater,
+    StoreError,
+    VerificationError,
+)
 from edge_sdk.store import Cache, Slot
 
 if TYPE_CHECKING:
+    from edge_sdk.crypto.sealing import BundleKey
     from edge_sdk.keyring import Keyring
     from edge_sdk.loading import LoadedModel
     from edge_sdk.runtime.engine import Engine
     from edge_sdk.store.disk import Stamp
 
 
+_Stamps = tuple["Stamp | None", "Stamp | None"]
+"""Of a bundle, and of the key that was lent for it."""
+
+
 class _Held(NamedTuple):
-    """A loaded model, what was active then, and for a stand-in what lay there in place of its bundle."""
+    """A loaded model.
+
+    Attributes:
+        active: what was active then.
+        loaded: the model, which may be a stand-in for it.
+        until: when the lease of its key ends, where it has one.
+        stamps: for a stand-in, what lay there in place of a bundle and a key that open.
+    """
 
     active: Artifact
     loaded: LoadedModel
-    stamp: Stamp | None = None
+    until: datetime | None
+    stamps: _Stamps | None = None
 
 
 class ServingModels:
@@ -71,10 +93,10 @@ class ServingModels:
                 held = self._keep(self._load(slot))
             return held.loaded
 
-    def adopt(self, loaded: LoadedModel) -> None:
-        """Serve a model that was loaded to prove it."""
+    def adopt(self, loaded: LoadedModel, until: datetime | None) -> None:
+        """Serve a model that was loaded to prove it, until the lease of its key ends."""
         with self._loading:
-            self._keep(_Held(loaded.artifact, loaded))
+            self._keep(_Held(loaded.artifact, loaded, until))
 
     def check_open(self) -> None:
         """Raise NotAvailable once closed."""
@@ -101,8 +123,13 @@ class ServingModels:
     def _still_right(self, held: _Held, slot: Slot) -> bool:
         if held.active != slot.active or slot.withdrawn:
             return False
-        # A stand-in goes when other bytes lie where the damaged ones did; until then it is not tried again.
-        return held.loaded.artifact == slot.active or held.stamp == self._cache.stamp(slot.active.sha256)
+        if held.until is not None and held.until <= self._keyring.now():
+            return False  # load again: the lease may have been renewed
+        # A stand-in goes when other files lie where those did that did not open; until then they are not tried again.
+        return held.loaded.artifact == slot.active or held.stamps == self._stamps(slot.active)
+
+    def _stamps(self, artifact: Artifact) -> _Stamps:
+        return self._cache.stamp(artifact.sha256), self._keyring.stamp(artifact)
 
     def _slot(self, name: str) -> Slot:
         models = self._cache.state().models
@@ -118,21 +145,24 @@ class ServingModels:
             raise NotAvailable(
                 f"{slot.active.path} must not be used ({slot.withdrawn}), and nothing stands in; update"
             )
-        stamp = self._cache.stamp(slot.active.sha256)
+        stamps = self._stamps(slot.active)
         try:
+            key, until = self._keyring.unlock(slot.active)
             if slot.confirmed:
-                return _Held(slot.active, self._load_one(slot.active, Reason.FRESH))
-            return self._load_for_the_first_time(slot)
-        except VerificationError:
+                return _Held(slot.active, self._load_one(slot.active, Reason.FRESH, key), until)
+            return _Held(slot.active, self._load_for_the_first_time(slot, key), until)
+        except (VerificationError, LeaseExpired):
             if slot.previous is None:
                 raise
             try:
-                return _Held(slot.active, self._load_one(slot.previous, Reason.LAST_KNOWN_GOOD), stamp)
+                key, until = self._keyring.unlock(slot.previous)
+                stand_in = self._load_one(slot.previous, Reason.LAST_KNOWN_GOOD, key)
+                return _Held(slot.active, stand_in, until, stamps)
             except EdgeError:
                 pass  # then what is wrong with the active one is the news
             raise
 
-    def _load_for_the_first_time(self, slot: Slot) -> _Held:
+    def _load_for_the_first_time(self, slot: Slot, key: BundleKey | None) -> LoadedModel:
         """Load what never answered in a process of an app; one that ends such processes is tried twice only."""
         from edge_sdk.predict.prediction import Reason
         from edge_sdk.store.trying import trying
@@ -144,12 +174,12 @@ class ServingModels:
                 self._cache.change(lambda state: state.reverted(name, failure.reason))
             raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
         with trying(self._cache, artifact):
-            loaded = self._load_one(artifact, Reason.FRESH)
+            loaded = self._load_one(artifact, Reason.FRESH, key)
         with suppress(StoreError, RetryLater):  # a full disk is no reason not to predict
             self._cache.change(lambda state: state.confirmed(artifact))
-        return _Held(artifact, loaded)
+        return loaded
 
-    def _load_one(self, artifact: Artifact, reason: Any) -> LoadedModel:
+    def _load_one(self, artifact: Artifact, reason: Any, key: BundleKey | None) -> LoadedModel:
         from edge_sdk.loading import load, open_bundle
 
         missing = set(artifact.entry.requires.split(" ")) - self._capabilities
@@ -161,7 +191,7 @@ class ServingModels:
         served = self._cache.blob(artifact.sha256)
         if served is None:
             raise VerificationError(f"{artifact.path}: its bundle is gone from the cache; fetch it again")
-        content = open_bundle(served, artifact, self._keyring.key_for(artifact))
+        content = open_bundle(served, artifact, key)
         return load(content, artifact, self._engine, self._max_sessions, reason)
 
     def _keep(self, held: _Held) -> _Held:

@@ -10,9 +10,10 @@ from typing import Final, NamedTuple
 
 from device_tests.faults.scenarios import MODEL, SECRET, Site, state_of, tree
 from device_tests.simulator.models import ROW
-from edge_sdk.erasing import INTENT, KEYS, EraseScope, Receipt
+from edge_sdk.erasing import INTENT, EraseScope, Receipt
 from edge_sdk.errors import EdgeError, NotAvailable
 from edge_sdk.store import State, System
+from edge_sdk.store.cache import KEYS
 from edge_sdk.trust.marks import Marks
 
 SLACK: Final = 1 << 20

@@ -26,6 +26,7 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
+from device_tests.simulator.key_server import KEYS_PATH, KeyServer
 from edge_sdk.contract.directives import PAYLOAD_TYPE, Directive, Directives
 from edge_sdk.contract.identifiers import format_time
 from edge_sdk.contract.manifest import floor_key
@@ -60,6 +61,7 @@ class Repository:
         custom: what is signed in place of an artifact's entry, by path.
         directives: what is said, by channel and model.
         files: what the server hands out, by path; a callable gives the pieces of an answer.
+        key_server: lends keys of bundles to enrolled devices, signed as directives are.
     """
 
     def __init__(self) -> None:
@@ -77,6 +79,7 @@ class Repository:
         self.directives: dict[str, dict[str, Directive]] = {}
         self.manifest_version: int | None = None
         self.files: dict[str, bytes | Callable[[], Iterator[bytes]]] = {}
+        self.key_server = KeyServer()
         self.root = self.sign_root()
 
     # -- what a publisher does -------------------------------------------------------------------------
@@ -113,6 +116,14 @@ class Repository:
     def floor(self, model: str, release: int, channel: str = "stable") -> None:
         """Forbid releases below; in force with the next ``publish``."""
         self.floors[floor_key(model, channel)] = release
+
+    def live(self, days: float) -> datetime:
+        """Let time pass, sign everything anew, and say what time it is then."""
+        self.now += timedelta(days=days)
+        self.issued = dict.fromkeys(_LIFETIMES, self.now)
+        self.expires = {role: self.now + timedelta(days=days) for role, days in _LIFETIMES.items()}
+        self.publish()
+        return self.now
 
     def write(self) -> None:
         """Sign everything as the fields say, and serve it."""
@@ -176,6 +187,11 @@ class Repository:
         )
         return dsse.sign(PAYLOAD_TYPE, said.to_bytes(), {key_id(self.director): self.director_signs})
 
+    def lend(self, sha256: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer to a device that asks for the key of a bundle."""
+        director = {key_id(self.director): self.director_signs}
+        return self.key_server.answer(sha256, headers, body, director, self.now)
+
     def _common(self, role: str, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         fields = {"x-issued": format_time(self.issued[role]), **(extra or {})}
         return {
@@ -231,9 +247,13 @@ class Network:
         self.ranges.append(headers.get("Range"))
         if not self.online:
             raise Offline(f"{url}: no network")
-        status = self.status.get(path, 200 if path in self.repository.files else 404)
+        there = path in self.repository.files or path.startswith(KEYS_PATH)
+        status = self.status.get(path, 200 if there else 404)
         if status != 200:
             return Answer(status, {"Content-Length": "0"}, iter(()))
+        if method == "POST" and path.startswith(KEYS_PATH):
+            status, data = self.repository.lend(path.removeprefix(KEYS_PATH), headers, body or b"")
+            return Answer(status, {"Content-Length": str(len(data))}, _pieces(data))
         if method != "GET":
             return Answer(405, {"Content-Length": "0"}, iter(()))
         found = self.repository.files[path]

@@ -136,6 +136,22 @@ def seal_key_blob(data_key: bytes, public_key: bytes, lease: key_blob.Lease, sig
     return sign(key_blob.PAYLOAD_TYPE, blob.to_bytes())
 
 
+def verified_key_blob(envelope: bytes, director_keys: Mapping[str, str]) -> KeyBlob:
+    """The key blob in an envelope that the director has signed; whose it is, and until when, is still to be asked.
+
+    Args:
+        envelope: as ``POST /v1/keys/{sha256}`` answers.
+        director_keys: key id -> raw Ed25519 public key in hex, as the signed targets name the director.
+
+    Raises:
+        VerificationError: somebody else has signed it, or nobody.
+        FormatError: it is no key blob.
+    """
+    if len(envelope) > key_blob.MAX_ENVELOPE_BYTES:
+        raise FormatError(f"a key blob has at most {key_blob.MAX_ENVELOPE_BYTES} bytes, not {len(envelope)}")
+    return KeyBlob.from_bytes(dsse.verify(envelope, key_blob.PAYLOAD_TYPE, director_keys, 1))
+
+
 def open_key_blob(
     envelope: bytes,
     director_keys: Mapping[str, str],
@@ -151,8 +167,7 @@ def open_key_blob(
     4. It opens, with the same bundle, device and lease bound into it.
 
     Args:
-        envelope: as ``POST /v1/keys/{sha256}`` answers.
-        director_keys: key id -> raw Ed25519 public key in hex, as the signed targets name the director.
+        envelope, director_keys: see :func:`verified_key_blob`.
         holder: of the device's private key.
         bundle_sha256: digest of the served bytes that are to be opened.
         now: the later of the clock and the highest signed time seen, so that a clock set back extends no lease.
@@ -161,15 +176,13 @@ def open_key_blob(
         LeaseExpired: ask the server for a new one; until then, fall back.
         VerificationError: anything else is wrong; nothing is handed out.
     """
-    if len(envelope) > key_blob.MAX_ENVELOPE_BYTES:
-        raise FormatError(f"a key blob has at most {key_blob.MAX_ENVELOPE_BYTES} bytes, not {len(envelope)}")
-    blob = KeyBlob.from_bytes(dsse.verify(envelope, key_blob.PAYLOAD_TYPE, director_keys, 1))
+    blob = verified_key_blob(envelope, director_keys)  # 1
     lease = blob.lease
-    if lease.device != key_blob.thumbprint(holder.public_key):
+    if lease.device != key_blob.thumbprint(holder.public_key):  # 2
         raise VerificationError("the key blob is for another device; ask the server for one of your own")
     if lease.bundle != bundle_sha256:
         raise VerificationError("the key blob is for another bundle; ask the server for the one you need")
-    if lease.issued > now + CLOCK_SKEW:
+    if lease.issued > now + CLOCK_SKEW:  # 3
         raise VerificationError(
             f"the lease of the key begins at {identifiers.format_time(lease.issued)}, ahead of this clock; set it"
         )
@@ -177,7 +190,7 @@ def open_key_blob(
         raise LeaseExpired(
             f"the lease of the key ended at {identifiers.format_time(lease.expires)}; go online to renew it"
         )
-    data_key = holder.open(blob.sealed, lease.info)
+    data_key = holder.open(blob.sealed, lease.info)  # 4
     if len(data_key) != DATA_KEY_BYTES:
         raise VerificationError("the key blob does not open to a data key of 32 bytes")
     return data_key

@@ -1,5 +1,7 @@
 """A cache folder: ``states/``, whose highest generation is the one pointer, and ``blobs/``, what it points to.
 
+Beside them lie ``keys/``: what was lent to open the bundles with (:mod:`edge_sdk.keyring`).
+
 Everything that is received lies under its own digest: served bundles, metadata and the pinned root alike. A
 blob is complete before a state names it, and removed only after none does, so a crash at any moment leaves
 the old state or the new one. Metadata that did not change is not written again. None of this rests on the lock,
@@ -25,10 +27,12 @@ from edge_sdk.store import lock
 from edge_sdk.store.blobs import Blobs
 from edge_sdk.store.disk import Disk, Stamp
 from edge_sdk.store.partial import Partial
+from edge_sdk.store.shelf import Shelf
 from edge_sdk.store.state import State
 from edge_sdk.store.states import States
 
 MAX_ROOT_BYTES: Final = 512_000
+KEYS: Final = "keys"
 
 
 class Cache:
@@ -41,6 +45,7 @@ class Cache:
         self.folder = folder
         self.disk = disk or Disk()
         self.blobs = Blobs(folder, self.disk)
+        self.keys = Shelf(folder / KEYS, self.disk)
         self._states = States(folder / "states", self.disk)
 
     @classmethod
@@ -122,6 +127,7 @@ class Cache:
         """
         for folder in (self.folder.parent, self.folder, self.folder / "blobs", self.folder / "states"):
             self.disk.sync_folder(folder)
+        self.keys.settle()
 
     def tidy(self) -> None:
         """Remove what no state names and what writers that are gone left behind."""
@@ -135,6 +141,8 @@ class Cache:
 
     def _collect(self) -> None:
         self.blobs.collect(lambda: self.state().blobs, frozenset(self.state().wanted.values()))
+        # No hold is needed: who wants a key says in the state for which bundle, before looking for it.
+        self.keys.sweep(lambda: self.state().blobs | frozenset(self.state().wanted.values()))
         for folder in (self.folder, self.folder / "states"):
             for path, _label in self.disk.abandoned(folder):
                 self.disk.remove(path)

@@ -46,6 +46,7 @@ class Trusted:
         artifacts: what may be installed, by target path.
         unreadable: why an entry is of no use to this SDK, by target path; such an artifact does not exist here.
         floors: the lowest release that may be installed, by ``model/channel``.
+        director: who signs directives and key blobs.
         directives: who gets which release now.
         marks: the high-water marks once this is accepted.
     """
@@ -53,6 +54,7 @@ class Trusted:
     artifacts: Mapping[str, Artifact]
     unreadable: Mapping[str, str]
     floors: Mapping[str, int]
+    director: Director
     directives: Directives
     marks: Marks
 
@@ -124,7 +126,7 @@ def accept(signed: Mapping[str, Mapping[str, Any]], envelope: bytes, marks: Mark
         **{role: RoleMark(versions[role], _role_keys(signed["root"], role)) for role in TUF_ROLES[1:]},
         "directives": RoleMark(directives.version, (director.public_key,)),
     }
-    return Trusted(artifacts, unreadable, floors, directives, marks.advance(roles, issued))
+    return Trusted(artifacts, unreadable, floors, director, directives, marks.advance(roles, issued))
 
 
 def _check_in_force(what: str, issued: datetime, expires: datetime, now: datetime) -> None:

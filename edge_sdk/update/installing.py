@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import NotAvailable, RetryLater, StoreError
+from edge_sdk.keyring import LENT
 from edge_sdk.loading import LoadedModel, Progress, load, open_bundle, prove
 from edge_sdk.store import Cache, Slot, State
 from edge_sdk.store.trying import trying
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
+from edge_sdk.update.borrowing import borrow
 from edge_sdk.update.device import Device
 from edge_sdk.update.downloading import Means, Wanted, download
 from edge_sdk.update.policy import Conditions, UpdateStatus
@@ -21,11 +24,12 @@ from edge_sdk.update.transport import Transport
 
 @dataclass(frozen=True)
 class Installation:
-    """How it ended; ``loaded`` is the new model, proven, where there is one."""
+    """How it ended; ``loaded`` is the new model, proven, where there is one, and ``until`` the end of its lease."""
 
     status: UpdateStatus
     detail: str = ""
     loaded: LoadedModel | None = None
+    until: datetime | None = None
 
 
 def install(
@@ -42,7 +46,8 @@ def install(
     """Make the release that is meant for this device active; the caller is inside of ``Cache.updating``.
 
     1. The directives, the floors and the marks say which artifact, or that there is none.
-    2. Its bytes are downloaded, unless they are here already (a rollback names old ones).
+    2. Its key is borrowed, where it is lent to devices, so that who gets none downloads nothing. Then its bytes are
+       downloaded, unless they are here already (a rollback names old ones).
     3. They are verified and opened in memory.
     4. In a child process the model loads, gives all golden cases twice within the record's tolerances, and keeps
        its budgets; then it loads here, and gives them again.
@@ -52,11 +57,11 @@ def install(
     :data:`edge_sdk.store.state.MAX_FAILURES` failures the same bytes are never tried again on this device.
 
     Raises:
-        NotAvailable: the server has no such model in this channel.
+        NotAvailable: the server has no such model in this channel, or lends this device no keys.
         UpdateRequired: it needs a newer SDK.
         Offline, RetryLater: the bytes did not come, or not all of them.
         VerificationError: they are not the signed ones, or the model does not work here.
-        InputError: it is sealed for another key.
+        InputError: it is sealed for another key, or for an enrolled device, which this one is not (any more).
         StoreError: the disk refuses.
     """
     installed = cache.state().models.get(model)
@@ -70,17 +75,21 @@ def install(
     if failure is not None and failure.final:
         detail = f"release {artifact.entry.release} does not work on this device: {failure.reason}"
         return Installation(UpdateStatus.WITHHELD, detail)
-    served = cache.verified(artifact.sha256)  # 2
+    served = cache.verified(artifact.sha256)
     if served is None:
         obstacle = conditions.obstacle or _no_room(cache, artifact, conditions)
         if obstacle:
             return Installation(UpdateStatus.POSTPONED, obstacle)
+    if served is None or artifact.entry.tier == LENT:
         cache.change(lambda state: state.wanting(artifact))
+    borrow(device.keyring, transport, server, artifact, trusted.director)  # 2
+    if served is None:
         fetch(cache, transport, server, artifact, retry, progress)
         served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
         if served is None:
             raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
-    content = open_bundle(served, artifact, device.keyring.key_for(artifact))  # 3
+    key, until = device.keyring.unlock(artifact)
+    content = open_bundle(served, artifact, key)  # 3
     with trying(cache, artifact):
         prove_apart(content, artifact, device.engine, progress)  # 4
         loaded = load(content, artifact, device.engine, device.max_sessions)
@@ -90,7 +99,7 @@ def install(
         except BaseException:
             loaded.close()
             raise
-    return Installation(UpdateStatus.INSTALLED, loaded=loaded)
+    return Installation(UpdateStatus.INSTALLED, loaded=loaded, until=until)
 
 
 def _no_room(cache: Cache, artifact: Artifact, conditions: Conditions) -> str:

@@ -74,10 +74,18 @@ class RefreshStatus(Enum):
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The outcome of a refresh; ``detail`` says why where the status does not."""
+    """The outcome of a refresh.
+
+    Attributes:
+        status: how it ended.
+        detail: why, where the status does not say it.
+        not_renewed: why keys that are lent to this device could not be renewed, a line each. No failure of the
+            refresh: what was lent holds to the end of its lease, which ``EdgeClient.status`` tells.
+    """
 
     status: RefreshStatus
     detail: str = ""
+    not_renewed: tuple[str, ...] = ()
 
 
 class UpdateStatus(Enum):
@@ -109,16 +117,21 @@ class Updated:
         status: how it ended.
         detail: why, in one line; may be empty.
         model_version, release: what predicts now; None where nothing is installed.
+        not_renewed: as in :class:`Refreshed`.
     """
 
     status: UpdateStatus
     detail: str = ""
     model_version: str | None = None
     release: int | None = None
+    not_renewed: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, slot: Slot | None, status: UpdateStatus, detail: str = "") -> Updated:
+    def of(
+        cls, slot: Slot | None, status: UpdateStatus, detail: str = "", not_renewed: tuple[str, ...] = ()
+    ) -> Updated:
         """An outcome, with what is active after it."""
         if slot is None or slot.withdrawn:
-            return cls(status, detail)
-        return cls(status, detail, slot.active.entry.model_version, slot.active.entry.release)
+            return cls(status, detail, not_renewed=not_renewed)
+        entry = slot.active.entry
+        return cls(status, detail, entry.model_version, entry.release, not_renewed)

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_sdk.errors import EdgeError, RetryLater
 from edge_sdk.loading import Progress, silent
 from edge_sdk.store import Cache, Clock
 from edge_sdk.trust import Trusted
+from edge_sdk.update.borrowing import renew
 from edge_sdk.update.device import Device
 from edge_sdk.update.errors import Offline
 from edge_sdk.update.fetching import TufFetcher
@@ -65,6 +67,8 @@ class Updates:
         self._running: dict[_Request, Future[Updated]] = {}
         self._background: dict[str, Updated] = {}
         self._executor: ThreadPoolExecutor | None = None
+        self.not_renewed: tuple[str, ...] = ()
+        """Why keys could not be renewed when that was tried last, a line each."""
 
     def refresh(self, progress: Progress | None) -> Refreshed:
         """See :meth:`edge_sdk.client.EdgeClient.refresh`."""
@@ -160,14 +164,21 @@ class Updates:
             except Offline as error:
                 return self._told(name, UpdateStatus.OFFLINE, str(error))
             if done.loaded is not None:
-                self._serving.adopt(done.loaded)
+                self._serving.adopt(done.loaded, done.until)
             return self._told(name, done.status, done.detail)
 
     def _told(self, name: str, status: UpdateStatus, detail: str = "") -> Updated:
-        return Updated.of(self._cache.state().models.get(name), status, detail)
+        return Updated.of(self._cache.state().models.get(name), status, detail, self.not_renewed)
 
     def _refresh(self, progress: Progress | None) -> tuple[Refreshed, Trusted | None]:
-        return refresh(self._cache, self._metadata, self._server, self._clock, progress or silent, self._root)
+        """Refresh the metadata, and renew what is lent to this device."""
+        told = progress or silent
+        done, trusted = refresh(self._cache, self._metadata, self._server, self._clock, told, self._root)
+        if trusted is None:
+            return done, None
+        lent = self._device.keyring, self._transport, self._server
+        self.not_renewed = renew(self._cache, *lent, trusted.director)
+        return replace(done, not_renewed=self.not_renewed), trusted
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:

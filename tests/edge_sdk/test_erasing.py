@@ -70,7 +70,7 @@ def used(device: Device) -> Device:
     cache.change(
         lambda state: replace(state, wanted={"next": other}, failures={other: Failure(1, "it broke")})
     )
-    files = {f"partial/{other}": UNFINISHED, "keys/device": KEY, "left": LEFT, "old/deep/left": LEFT}
+    files = {f"partial/{other}": UNFINISHED, f"keys/{other}": KEY, "left": LEFT, "old/deep/left": LEFT}
     for name, data in files.items():
         (device.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (device.folder / name).write_bytes(data)
