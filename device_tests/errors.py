@@ -16,3 +16,7 @@ class VerdictFailed(ParityError):
     def __init__(self, message: str, report: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.report = report
+
+
+class ToolMissing(ParityError):
+    """A program that is needed is not installed, or may not do here what it is needed for."""

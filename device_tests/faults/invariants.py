@@ -237,3 +237,29 @@ def bounded(site: Site, folder: Path) -> list[Violation]:
     if size > 2 * max(lengths.values()) + SLACK:
         found.append(Violation("bounded", f"{size} bytes"))
     return found
+
+
+def judged(site: Site, folder: Path, promise: Promise, system: System | None = None) -> list[Violation]:
+    """All six, of a cache folder that a process left; it is brought up to date on the way.
+
+    Args:
+        site: what may be found there.
+        folder: of the cache.
+        promise: what the app was told.
+        system: of the process that starts there next.
+    """
+    found = no_plaintext(site, folder)
+    found += kept(site, folder, promise, system)
+    before = _marks(folder)
+    found += heals(site, folder, system)
+    after = _marks(folder)
+    if before and (after is None or reached(after, before)):
+        found.append(Violation("monotone", "the next sync lowered a mark"))
+    return found + no_plaintext(site, folder)
+
+
+def _marks(folder: Path) -> Marks | None:
+    try:
+        return state_of(folder).marks
+    except EdgeError:
+        return None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from device_tests.faults.invariants import Promise, Violation, ended, heals, kept, no_plaintext, reached
+from device_tests.faults.invariants import Promise, Violation, ended, judged, kept
 from device_tests.faults.power import Image, PowerSystem, Tree, lay_out
+from device_tests.faults.report import Point, Report
 from device_tests.faults.scenarios import SCENARIOS, Scenario, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed, applies
 from edge_sdk.errors import EdgeError
@@ -24,60 +23,19 @@ FAULTS: Final = (Fault.KILL, Fault.EIO, Fault.ENOSPC, Fault.SHORT)
 END: Final = "end"
 """In place of a call's name: after all of them."""
 
+Progress = Callable[[str, int, int], None]
+"""Scenario, how many points are done, how many there are."""
+
+
+def unwatched(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 MakePower = Callable[[Path], PowerSystem]
 
 _MEMORY: Final = Path("/dev/shm")
 """A file system in memory, where there is one: what reaches a disk is simulated, and nothing here is to outlive it."""
 _OWNER: Final = re.compile(r"simulated_[0-9]+_[0-9]+")
-
-
-class Point(NamedTuple):
-    """Where something fails: the fault at the call with this number and name."""
-
-    scenario: str
-    fault: Fault
-    at: int
-    call: str
-
-
-@dataclass
-class Report:
-    """What came out.
-
-    Attributes:
-        points: how many were run, by scenario and fault.
-        images: how many different states of the disk they left, summed over the points.
-        judged: how many of these were not equal, to the byte and in what the app was told, to one judged before.
-        violations: with the points at which they showed.
-    """
-
-    points: Counter[tuple[str, str]] = field(default_factory=Counter)
-    images: int = 0
-    judged: int = 0
-    violations: list[tuple[Point, Violation]] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """For people and programs: counts, and every violation."""
-        scenarios: dict[str, dict[str, int]] = {}
-        for (scenario, fault), number in self.points.items():
-            scenarios.setdefault(scenario, {})[fault] = number
-        return {
-            "points": self.points.total(),
-            "disk_images": self.images,
-            "judged_images": self.judged,
-            "scenarios": scenarios,
-            "violations": [
-                {
-                    "scenario": point.scenario,
-                    "fault": point.fault.value,
-                    "at": point.at,
-                    "call": point.call,
-                    "invariant": violation.invariant,
-                    "detail": violation.detail,
-                }
-                for point, violation in self.violations
-            ],
-        }
 
 
 class Run:
@@ -98,7 +56,7 @@ class Run:
         self.site: Site = scenario.site()
         self.judged = 0
         self._known: dict[Any, list[Violation]] = {}
-        with _folder() as base:
+        with in_memory() as base:
             system = FaultySystem(self._disk(Path(base)))
             self._go(Path(base) / "disk" / "cache", system, Promise())
             system.exit()
@@ -120,18 +78,18 @@ class Run:
         Returns:
             How many different images of the disk there were, and what did not hold.
         """
-        with _folder() as base:
+        with in_memory() as base:
             return self._judge(Path(base), point)
 
     def _judge(self, base: Path, point: Point) -> tuple[int, list[Violation]]:
         folder = base / "disk" / "cache"
         power = self._disk(base)
-        system = FaultySystem(power, point.fault, point.at)
+        system = FaultySystem(power, Fault(point.fault), point.at)
         promise, found = self._go(folder, system, Promise())
         if point.call == END:
             found += ended(self.site, promise, folder)
         kinds = [Image.DURABLE]
-        if point.fault is Fault.KILL:
+        if point.fault == Fault.KILL:
             kinds += [Image.ZEROS, Image.TORN]
         elif not system.died:
             system.recover()
@@ -157,27 +115,17 @@ class Run:
     def _cut(self, base: Path, image: Tree, promise: Promise) -> list[Violation]:
         """Of a disk after a power cut."""
         lay_out(image, base)
-        return self._image(base / "cache", promise, _Here())
+        return judged(self.site, base / "cache", promise, _Here())
 
     def _left(self, base: Path, power: PowerSystem, promise: Promise) -> list[Violation]:
         """Of what the next process finds, and of what is sure to be left by what that one does."""
         folder, next_one = base / "disk" / "cache", FaultySystem(power)
-        found = self._image(folder, promise, next_one)
+        found = judged(self.site, folder, promise, next_one)
         next_one.exit()
         if not found:  # what that process told must survive the power, too: not all it found was on the disk
             power.cut(Image.DURABLE, base / "last")
             found = kept(self.site, base / "last" / "cache", Promise(state_of(folder)), _Here())
         return found
-
-    def _image(self, folder: Path, promise: Promise, system: System) -> list[Violation]:
-        found = no_plaintext(self.site, folder)
-        found += kept(self.site, folder, promise, system)
-        before = _marks(folder)
-        found += heals(self.site, folder, system)
-        after = _marks(folder)
-        if before and (after is None or reached(after, before)):
-            found.append(Violation("monotone", "the next sync lowered a mark"))
-        return found + no_plaintext(self.site, folder)
 
     def _disk(self, base: Path) -> PowerSystem:
         (base / "disk").mkdir()
@@ -206,7 +154,7 @@ def run(
     scenarios: Iterable[Scenario] = SCENARIOS,
     faults: Iterable[Fault] = FAULTS,
     every: int = 1,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: Progress = unwatched,
     make_power: MakePower = PowerSystem,
 ) -> Report:
     """Run the suite.
@@ -225,16 +173,15 @@ def run(
         chosen = [*points[:-1:every], points[-1]]
         for done, point in enumerate(chosen):
             progress(scenario.name, done, len(chosen))
+            before = prepared.judged
             images, violations = prepared.judge(point)
-            report.points[scenario.name, point.fault.value] += 1
-            report.images += images
-            report.violations += [(point, violation) for violation in violations]
-        report.judged += prepared.judged
+            report.add(point, violations, images=images, judged=prepared.judged - before)
         progress(scenario.name, len(chosen), len(chosen))
     return report
 
 
-def _folder() -> tempfile.TemporaryDirectory[str]:
+def in_memory() -> tempfile.TemporaryDirectory[str]:
+    """A new folder, in memory where that can be."""
     return tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
 
 
@@ -245,13 +192,6 @@ def _key(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(_key, value))
     return _OWNER.sub("", value) if isinstance(value, str) else value
-
-
-def _marks(folder: Path) -> Any:
-    try:
-        return state_of(folder).marks
-    except EdgeError:
-        return None
 
 
 class _Here(System):

@@ -198,7 +198,8 @@ def _upgrade(site: Site) -> None:
 def _collection(site: Site) -> None:
     """The third version drives out the first, in a cache full of what others left when they died."""
     site.sync(site.model(1), site.model(2))
-    site.news(site.model(3))
+    third = site.model(3)
+    site.news(third)
     gone, digest = "999999999_1", "0" * 64
     site.before |= {
         f"blobs/.part-{gone}.0a": b"half a blob",
@@ -207,6 +208,7 @@ def _collection(site: Site) -> None:
         f"holds/.part-{gone}.0b": b"",
         f"partial/.part-{gone}.0c.{digest}": b"half a download",
         f"partial/{digest}": b"another half",
+        f"partial/{third.sha256}": bytes(len(third.served) + 1),
         f"states/.part-{gone}.0d": b"half a state",
         f".part-{gone}.0e/root.json": b"scratch",
     }

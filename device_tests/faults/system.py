@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Callable
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from itertools import count
 from pathlib import Path
 from typing import ClassVar, Final, TypeVar
@@ -17,7 +17,7 @@ from edge_sdk.store import System
 T = TypeVar("T")
 
 
-class Fault(Enum):
+class Fault(StrEnum):
     """What happens at the chosen call."""
 
     NONE = "none"

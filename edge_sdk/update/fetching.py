@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuf.api.exceptions import DownloadError, DownloadHTTPError
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError
 from tuf.ngclient import FetcherInterface
 
 from edge_sdk.update.transport import Answer, Offline, Transport, check_untouched
@@ -25,6 +25,15 @@ class TufFetcher(FetcherInterface):
             answer.close()
             raise DownloadHTTPError(f"{url}: HTTP status {answer.status}", answer.status)
         return _pieces(url, answer)
+
+    def download_bytes(self, url: str, max_length: int) -> bytes:
+        """In memory, where the inherited one goes through a file in the system's temporary folder."""
+        data = bytearray()
+        for piece in self.fetch(url):
+            data += piece
+            if len(data) > max_length:
+                raise DownloadLengthMismatchError(f"{url}: more than the {max_length} bytes allowed")
+        return bytes(data)
 
 
 def _pieces(url: str, answer: Answer) -> Iterator[bytes]:

@@ -18,7 +18,8 @@ import pytest
 import edge_sdk
 from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, reached
 from device_tests.faults.power import Image, PowerSystem
-from device_tests.faults.running import END, Point, Report, Run, run
+from device_tests.faults.report import Point, Report
+from device_tests.faults.running import END, Run, run
 from device_tests.faults.scenarios import SCENARIOS, SECRET, Scenario, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed
 from edge_sdk import erasing

@@ -10,7 +10,7 @@ from coach_edge import cli
 from coach_edge.bench import faults
 from device_tests.faults import command
 from device_tests.faults.invariants import Violation
-from device_tests.faults.running import Point, Report
+from device_tests.faults.report import Point, Report
 from device_tests.faults.system import Fault
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -412,3 +413,11 @@ class TestOpening:
         with other._cache.updating(), pytest.raises(RetryLater, match="another update"):
             device.open().refresh()
         assert device.open().refresh().status is RefreshStatus.UNCHANGED
+
+
+def test_what_is_received_passes_through_no_folder_but_the_cache(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda *_, **__: pytest.fail("a file somewhere else"))
+    device.repository.publish(fake_model(0.2, 2))
+    assert device.open().update(MODEL).release == 2
