@@ -71,7 +71,6 @@ class Queue:
     Args:
         cache_folder: of the cache.
         disk: how to reach it.
-        random: source of names.
         clock: the wall clock.
         limits: how much may wait.
 
@@ -82,20 +81,18 @@ class Queue:
         self,
         cache_folder: Path,
         disk: Disk,
-        random: Callable[[int], bytes],
         clock: Clock,
         limits: Limits | None = None,
     ) -> None:
         self.folder = cache_folder / FOLDER
         self._disk = disk
-        self._random = random
         self._clock = clock
         self._limits = limits or Limits()
 
     def begin(self) -> bytes:
         """Make the queue where there is none; the result tells it from one that is made after an erase."""
         self._disk.make_folder(self.folder)
-        self._disk.write_new(self.folder / EPOCH, self._random(16).hex().encode())
+        self._disk.write_new(self.folder / EPOCH, self._disk.system.random(16).hex().encode())
         return self._disk.read(self.folder / EPOCH) or b""
 
     def enqueue(self, window: Window, epoch: bytes) -> bool:
@@ -202,7 +199,7 @@ class Queue:
         return sorted(names, key=lambda name: name.split("-")[1:])
 
     def _new_name(self, kind: str, start: datetime) -> str:
-        return f"{kind}-{start.strftime(_HOUR)}-{self._random(8).hex()}.json"
+        return f"{kind}-{start.strftime(_HOUR)}-{self._disk.system.random(8).hex()}.json"
 
     def _is_old(self, name: str) -> bool:
         match = _NAME.fullmatch(name)
