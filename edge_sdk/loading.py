@@ -9,6 +9,7 @@ from edge_sdk.contract import bundle, golden, tolerance
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.contract.record import BundleContent, Record
 from edge_sdk.crypto import sealing
+from edge_sdk.crypto.opening import Source, open_segments
 from edge_sdk.errors import EdgeError, InputError, VerificationError
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.predictor import Predictor
@@ -68,18 +69,27 @@ class LoadedModel:
         raise InputError(f"{self.record.model} takes tensors, not named features; use run")
 
 
-def open_bundle(served: bytes, artifact: Artifact, key: sealing.BundleKey | None) -> BundleContent:
+def open_bundle(
+    served: Source, artifact: Artifact, key: sealing.BundleKey | None, *, known: bool
+) -> BundleContent:
     """Verify and open the served bytes, in memory only.
+
+    Args:
+        served: the bytes.
+        artifact: what they are, as it was signed.
+        key: for sealed ones.
+        known: they were opened here before, with all checks; see :func:`open_segments`.
 
     Raises:
         VerificationError: they are not what was signed, or do not open.
         InputError: the wrong key, or none.
     """
-    if len(served) != artifact.length:
+    if served.length != artifact.length:
         raise VerificationError(
-            f"{artifact.path}: {len(served)} bytes, signed are {artifact.length}; fetch it again"
+            f"{artifact.path}: {served.length} bytes, signed are {artifact.length}; fetch it again"
         )
-    return sealing.open_served(served, artifact.sha256, artifact.entry, key)
+    entry = artifact.entry
+    return open_segments(served, entry, sealing.data_key_of(entry, key), known=known)
 
 
 def load(
@@ -98,7 +108,7 @@ def load(
         MissingExtraError: the engine is not installed.
     """
     record = content.record
-    payload: bytes | Mapping[str, memoryview]
+    payload: bytes | Mapping[str, bundle.Content]
     if record.target in bundle.FOLDERS:
         inside = len(record.payload) + 1
         payload = {name[inside:]: data for name, data in content.payload.items()}

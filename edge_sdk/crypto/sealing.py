@@ -14,6 +14,7 @@ from edge_sdk.contract.entry import Entry
 from edge_sdk.contract.record import BundleContent, Record, open_plain
 from edge_sdk.crypto import streaming
 from edge_sdk.crypto.data_key import DataKey
+from edge_sdk.crypto.opening import InMemory, open_segments
 from edge_sdk.errors import FormatError, InputError, VerificationError
 
 if TYPE_CHECKING:
@@ -161,35 +162,15 @@ def data_key_of(entry: Entry, key: BundleKey | None) -> bytes | None:
 def open_served(
     served: bytes | memoryview, sha256: str, entry: Entry, key: BundleKey | None = None
 ) -> BundleContent:
-    """Verify and open a served bundle, in memory only.
-
-    1. The served bytes have the signed digest (before any key is touched).
-    2. The tier's key unwraps the data key, bound to this very artifact.
-    3. Every segment's tag is good.
-    4. The codec gives exactly the signed length and digest.
-    5. The bundle is canonical, its record has the signed digest and describes every file.
-    6. The record speaks of the artifact that the entry speaks of.
+    """Verify and open a served bundle, in memory only: :func:`open_segments` once its digest is right.
 
     Raises:
-        VerificationError: any of these fails; nothing is handed out.
-        InputError: the bundle is sealed and no key was given.
+        VerificationError: it is not what was signed; nothing is handed out.
+        InputError: the bundle is sealed and no key was given, or one of another kind.
     """
     if hashlib.sha256(served).hexdigest() != sha256:
         raise VerificationError(f"{entry.path}: the bytes are not the signed ones; fetch them again")
-    data_key = data_key_of(entry, key)
-    packed: bytes | memoryview | bytearray = served
-    if data_key is not None:
-        packed = streaming.decrypt(served, data_key, entry.associated_data)
-    plain = codec.decompress(entry.codec, packed, entry.plain_length)
-    if hashlib.sha256(plain).hexdigest() != entry.plain_sha256:
-        raise VerificationError(f"{entry.path}: the opened bundle is not the signed one; fetch it again")
-    content = open_plain(plain)
-    if hashlib.sha256(content.record_bytes).hexdigest() != entry.record_sha256:
-        raise VerificationError(f"{entry.path}: the record in the bundle is not the signed one")
-    for field in ("model", "model_version", "target", "recipe", "state"):
-        if getattr(content.record, field) != getattr(entry, field):
-            raise VerificationError(f"{entry.path}: record and entry disagree on {field}")
-    return content
+    return open_segments(InMemory(served), entry, data_key_of(entry, key), known=False)
 
 
 def _encrypt(packed: bytes, secret: bytes, bound: bytes, random: Random) -> bytes:

@@ -10,8 +10,9 @@ Cross-checked against the tink package in the tests.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from edge_sdk.contract.codec import Buffer
 from edge_sdk.contract.framing import SEGMENT_BYTES
 from edge_sdk.errors import VerificationError
 
@@ -34,9 +35,62 @@ def encrypt(
     cipher = _cipher(data_key, salt, associated_data)
     view = memoryview(plain)
     parts = [bytes([HEADER_BYTES]), salt, prefix]
-    for nonce, _start, low, high in _layout(len(view), prefix):
-        parts.append(cipher.encrypt(nonce, view[low:high], None))
+    for piece in _layout(len(view), prefix):
+        parts.append(cipher.encrypt(piece.nonce, view[piece.low : piece.high], None))
     return b"".join(parts)
+
+
+class Piece(NamedTuple):
+    """One segment: its nonce, where its ciphertext and tag lie in [start, stop), and its plaintext [low, high)."""
+
+    nonce: bytes
+    start: int
+    stop: int
+    low: int
+    high: int
+
+
+class Decryption:
+    """A ciphertext of which every segment is opened on its own, in any order, by any thread.
+
+    Args:
+        header: the first bytes of the ciphertext.
+        length: of the ciphertext.
+        data_key, associated_data: as it was sealed with.
+
+    Attributes:
+        pieces: the segments; all of them, each with the right number of bytes, are the whole ciphertext.
+
+    Raises:
+        VerificationError: no ciphertext has this header and length, or no key this length.
+    """
+
+    def __init__(self, header: Buffer, length: int, data_key: bytes, associated_data: bytes) -> None:
+        segments = max(-(-length // SEGMENT_BYTES), 1)
+        plain = length - HEADER_BYTES - segments * TAG_BYTES
+        if plain < 0 or header[0] != HEADER_BYTES or len(data_key) != DATA_KEY_BYTES:
+            raise VerificationError("the sealed bundle has no valid header, or the key has no 32 bytes")
+        salt, prefix = bytes(header[1 : 1 + SALT_BYTES]), bytes(header[1 + SALT_BYTES : HEADER_BYTES])
+        self.pieces = _layout(plain, prefix)
+        if len(self.pieces) != segments:  # else up to 16 stray bytes behind a segment would go unread
+            raise VerificationError("the sealed bundle ends within a tag; fetch it again")
+        self._cipher = _cipher(data_key, salt, associated_data)
+
+    def open_into(self, index: int, sealed: memoryview, target: memoryview) -> None:
+        """Decrypt the bytes of segment ``index``; ``target`` holds them once its tag was good, else zeros.
+
+        Raises:
+            VerificationError: the tag is not good.
+        """
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            self._cipher.decrypt_into(self.pieces[index].nonce, sealed, None, target)
+        except InvalidTag as error:
+            target[:] = bytes(len(target))  # decrypt_into leaves unverified plaintext behind
+            raise VerificationError(
+                "the sealed bundle does not open: another key, other metadata, or changed bytes; fetch it again"
+            ) from error
 
 
 def decrypt(served: bytes | memoryview, data_key: bytes, associated_data: bytes) -> bytearray:
@@ -45,28 +99,16 @@ def decrypt(served: bytes | memoryview, data_key: bytes, associated_data: bytes)
     Raises:
         VerificationError: wrong key, wrong associated data, or changed, reordered or cut bytes.
     """
-    from cryptography.exceptions import InvalidTag
-
     view = memoryview(served)
-    segments = max(-(-len(view) // SEGMENT_BYTES), 1)
-    length = len(view) - HEADER_BYTES - segments * TAG_BYTES
-    if length < 0 or view[0] != HEADER_BYTES or len(data_key) != DATA_KEY_BYTES:
-        raise VerificationError("the sealed bundle has no valid header, or the key has no 32 bytes")
-    salt, prefix = bytes(view[1 : 1 + SALT_BYTES]), bytes(view[1 + SALT_BYTES : HEADER_BYTES])
-    layout = _layout(length, prefix)
-    if len(layout) != segments:  # else up to 16 stray bytes behind a segment would go unread
-        raise VerificationError("the sealed bundle ends within a tag; fetch it again")
-    cipher = _cipher(data_key, salt, associated_data)
-    plain = bytearray(length)
+    decryption = Decryption(view[:HEADER_BYTES], len(view), data_key, associated_data)
+    plain = bytearray(decryption.pieces[-1].high)
     target = memoryview(plain)
     try:
-        for nonce, start, low, high in layout:
-            cipher.decrypt_into(nonce, view[start : start + high - low + TAG_BYTES], None, target[low:high])
-    except InvalidTag as error:
-        target[:] = bytes(length)  # decrypt_into leaves unverified plaintext behind
-        raise VerificationError(
-            "the sealed bundle does not open: another key, other metadata, or changed bytes; fetch it again"
-        ) from error
+        for index, piece in enumerate(decryption.pieces):
+            decryption.open_into(index, view[piece.start : piece.stop], target[piece.low : piece.high])
+    except VerificationError:
+        target[:] = bytes(len(target))
+        raise
     return plain
 
 
@@ -78,14 +120,14 @@ def _cipher(data_key: bytes, salt: bytes, associated_data: bytes) -> AESGCM:
     return AESGCM(HKDF(SHA256(), 32, salt, associated_data).derive(data_key))
 
 
-def _layout(length: int, prefix: bytes) -> list[tuple[bytes, int, int, int]]:
-    """For each segment: nonce, start in the ciphertext, and the plaintext range [low, high)."""
-    layout: list[tuple[bytes, int, int, int]] = []
+def _layout(length: int, prefix: bytes) -> list[Piece]:
+    layout: list[Piece] = []
     low, start, room = 0, HEADER_BYTES, SEGMENT_BYTES - HEADER_BYTES - TAG_BYTES
     while True:
         high = min(low + room, length)
         last = high == length
-        layout.append((prefix + struct.pack(">I", len(layout)) + bytes([last]), start, low, high))
+        nonce = prefix + struct.pack(">I", len(layout)) + bytes([last])
+        layout.append(Piece(nonce, start, start + high - low + TAG_BYTES, low, high))
         if last:
             return layout
         start += room + TAG_BYTES

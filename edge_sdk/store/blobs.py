@@ -11,11 +11,14 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Final
 
 from edge_sdk.store import partial
 from edge_sdk.store.disk import Disk
 from edge_sdk.store.partial import Partial
 from edge_sdk.store.shelf import Shelf
+
+_PIECE: Final = 1 << 20
 
 
 class Blobs(Shelf):
@@ -39,6 +42,18 @@ class Blobs(Shelf):
         """The bytes with this digest; None where there are none or they are damaged."""
         data = self.read(sha256)
         return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
+
+    def is_whole(self, sha256: str) -> bool:
+        """Whether there are bytes with this digest; reads them all, and keeps none."""
+        with self.reading(sha256) as reader:
+            if reader is None:
+                return False
+            piece = memoryview(bytearray(min(_PIECE, reader.length + 1)))
+            digest, done = hashlib.sha256(), 0
+            while read := reader.read_into(piece, done):
+                digest.update(piece[:read])
+                done += read
+            return digest.hexdigest() == sha256
 
     def put(self, data: bytes) -> str:
         """Keep bytes under their digest, which is returned; inside of :meth:`holding`."""

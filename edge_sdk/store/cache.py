@@ -25,7 +25,7 @@ from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, InputError, NotAvailable, StoreError
 from edge_sdk.store import lock
 from edge_sdk.store.blobs import Blobs
-from edge_sdk.store.disk import Disk, Stamp
+from edge_sdk.store.disk import Disk, Reader, Stamp
 from edge_sdk.store.partial import Partial
 from edge_sdk.store.shelf import Shelf
 from edge_sdk.store.state import State
@@ -155,9 +155,17 @@ class Cache:
         """The bytes under this digest as they lie there, not verified; None where there are none."""
         return self.blobs.read(sha256)
 
+    def reading(self, sha256: str) -> AbstractContextManager[Reader | None]:
+        """The blob under this digest to be read in pieces, not verified; None where there is none."""
+        return self.blobs.reading(sha256)
+
     def verified(self, sha256: str) -> bytes | None:
         """The bytes with this digest; None where there are none or they are damaged."""
         return self.blobs.verified(sha256)
+
+    def is_whole(self, sha256: str) -> bool:
+        """Whether there are bytes with this digest; reads them all, and keeps none."""
+        return self.blobs.is_whole(sha256)
 
     def stamp(self, sha256: str) -> Stamp | None:
         """What changes when the blob is replaced; None where there is none."""

@@ -34,6 +34,33 @@ def stored(what: str, path: Path) -> Iterator[None]:
         raise StoreError(f"cannot {what} {path}: {reason}; check free space and permissions") from error
 
 
+class Reader:
+    """An open file.
+
+    Attributes:
+        length: its bytes when it was opened.
+    """
+
+    def __init__(self, system: System, path: Path, handle: int, length: int) -> None:
+        self._system, self._path, self._handle = system, path, handle
+        self.length = length
+
+    def read_into(self, target: memoryview, offset: int) -> int:
+        """Fill ``target`` from ``offset`` on; how many bytes there were, fewer only at the end.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        done = 0
+        with stored("read", self._path):
+            while done < len(target):
+                read = self._system.read_into(self._handle, target[done:], offset + done)
+                if not read:
+                    break
+                done += read
+        return done
+
+
 class Disk:
     """Files, written so that a crash leaves the old or the new.
 
@@ -85,6 +112,25 @@ class Disk:
                     data += more
                 return data
             finally:
+                self.system.close(handle)
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[Reader | None]:
+        """A file to be read in pieces, or None where there is none."""
+        with stored("read", path):
+            try:
+                handle = self.system.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                handle = None
+        if handle is None:
+            yield None
+            return
+        try:
+            with stored("read", path):
+                length = self.system.length(handle)
+            yield Reader(self.system, path, handle, length)
+        finally:
+            with stored("read", path):
                 self.system.close(handle)
 
     def write_scratch(self, path: Path, data: bytes) -> None:

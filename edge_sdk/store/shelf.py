@@ -7,11 +7,12 @@ no order of the two loses a file that is needed, and no lock is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from edge_sdk.store.disk import Disk, Stamp, is_private
+from edge_sdk.store.disk import Disk, Reader, Stamp, is_private
 
 _ASIDE: Final = ".aside-"
 
@@ -38,6 +39,16 @@ class Shelf:
             if data is not None:
                 return data
         return None
+
+    @contextmanager
+    def reading(self, sha256: str) -> Iterator[Reader | None]:
+        """The file under this digest to be read in pieces, not verified; None where there is none."""
+        for path in (self.path(sha256), self._folder / (_ASIDE + sha256), self.path(sha256)):
+            with self._disk.reading(path) as reader:  # twice: a collector may be putting it back
+                if reader is not None:
+                    yield reader
+                    return
+        yield None
 
     def write(self, sha256: str, data: bytes) -> None:
         """Replace a file, atomically and durably; the folder is made where there is none."""

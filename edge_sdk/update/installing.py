@@ -75,21 +75,21 @@ def install(
     if failure is not None and failure.final:
         detail = f"release {artifact.entry.release} does not work on this device: {failure.reason}"
         return Installation(UpdateStatus.WITHHELD, detail)
-    served = cache.verified(artifact.sha256)
-    if served is None:
+    whole = cache.is_whole(artifact.sha256)
+    if not whole:
         obstacle = conditions.obstacle or _no_room(cache, artifact, conditions)
         if obstacle:
             return Installation(UpdateStatus.POSTPONED, obstacle)
-    if served is None or artifact.entry.tier == LENT:
+    if not whole or artifact.entry.tier == LENT:
         cache.change(lambda state: state.wanting(artifact))
     borrow(device.keyring, transport, server, artifact, trusted.director)  # 2
-    if served is None:
+    if not whole:
         fetch(cache, transport, server, artifact, retry, progress)
-        served = cache.verified(artifact.sha256)  # what lies on the disk counts, not what was sent there
-        if served is None:
-            raise StoreError(f"{artifact.path}: the disk gives back other bytes than were written; check it")
     key, until = device.keyring.unlock(artifact)
-    content = open_bundle(served, artifact, key)  # 3
+    with cache.reading(artifact.sha256) as served:  # what lies on the disk counts, not what was sent there
+        if served is None:
+            raise StoreError(f"{artifact.path}: the disk lost what was written to it; check it")
+        content = open_bundle(served, artifact, key, known=False)  # 3
     with trying(cache, artifact):
         prove_apart(content, artifact, device.engine, progress)  # 4
         loaded = load(content, artifact, device.engine, device.max_sessions)
@@ -136,7 +136,7 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
         has = ", ".join(sorted(known)) or "none at all"
         raise NotAvailable(f"the server has no model {model!r} in channel {channel!r}; it has {has}")
     slot = state.models.get(model)
-    whole = slot is not None and cache.verified(slot.active.sha256) is not None
+    whole = slot is not None and cache.is_whole(slot.active.sha256)
     return resolve(
         model,
         channel,

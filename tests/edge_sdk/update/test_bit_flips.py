@@ -19,6 +19,7 @@ from edge_sdk.contract.manifest import PAYLOAD_TYPE as MANIFEST_TYPE
 from edge_sdk.contract.manifest import Artifact, Director, Manifest
 from edge_sdk.crypto import dsse
 from edge_sdk.crypto.keyfiles import public_hex
+from edge_sdk.crypto.opening import InMemory
 from edge_sdk.crypto.sealing import AppKey, Sealed
 from edge_sdk.errors import VerificationError
 from edge_sdk.loading import load, open_bundle
@@ -187,4 +188,4 @@ def test_control_of_the_flips_in_the_manifest(device: Device) -> None:
 
 def load_from(served: bytes, sealed: Sealed, engine: FakeEngine, key: AppKey | None) -> None:
     artifact = Artifact(sealed.entry.path, len(sealed.served), sealed.sha256, sealed.entry)
-    load(open_bundle(served, artifact, key), artifact, engine, 1).close()
+    load(open_bundle(InMemory(served), artifact, key, known=True), artifact, engine, 1).close()
