@@ -56,6 +56,8 @@ class Steps(System):
 
     def _copy(self, call: str) -> None:
         data = self._device.read_bytes()
+        while (again := self._device.read_bytes()) != data:  # the kernel is writing on its own account
+            data = again
         copy = self.taken[-1][1] if self.taken else None
         if copy is None or copy.read_bytes() != data:
             copy = self._copies / f"{len(self.taken)}.ext4"

@@ -57,10 +57,17 @@ class NoFolderSync(ext4.Steps):
 
 @pytest.mark.parametrize("made", [NoFsync, NoFolderSync])
 def test_without_syncing(made: type[ext4.Steps]) -> None:
-    """Control: what is not brought to the disk is lost by a real file system, too."""
-    with in_memory() as base:
-        found = [found for _call, _fresh, found in ext4.cuts(BY_NAME["rollback"], Path(base), made)]
-    assert "truthful" in {violation.invariant for violation in found[-1]}
+    """Control: what is not brought to the disk is lost by a real file system, too.
+
+    Unless the kernel writes it on its own account just then, as it may: hence several tries.
+    """
+
+    def lost() -> bool:
+        with in_memory() as base:
+            found = [found for _call, _fresh, found in ext4.cuts(BY_NAME["rollback"], Path(base), made)]
+        return "truthful" in {violation.invariant for violation in found[-1]}
+
+    assert any(lost() for _ in range(10))
 
 
 def test_what_cannot_be_mounted_is_said(tmp_path: Path) -> None:
