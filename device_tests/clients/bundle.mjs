@@ -171,16 +171,26 @@ function checkFiles(files, record) {
 }
 
 /** The files of a bundle whose entry and digest come from a verified manifest. */
-export function openBundle({ served, sha256: signedDigest, entry, app_key: appKey }) {
-  const bytes = base64(served);
+/** The key that a bundle is encrypted with; null where it is not. */
+export function dataKeyOf(entry, appKey) {
+  if (entry.tier === "none") return null;
+  must(entry.tier === "app-key" && appKey !== undefined, "key");
+  return unwrapKey(base64(appKey), entry.wrapped_key, entry);
+}
+
+/** From served bytes to the plain ones. */
+export function openPlain(bytes, signedDigest, entry, appKey) {
   must(sha256(bytes) === signedDigest, "digest"); // before any key is touched
   entryForm(entry);
-  must(entry.tier === "none" || (entry.tier === "app-key" && appKey !== undefined), "key");
-  const coded = entry.tier === "none" ? bytes
-    : decryptStream(bytes, unwrapKey(base64(appKey), entry.wrapped_key, entry), entry);
+  const dataKey = dataKeyOf(entry, appKey);
+  const coded = dataKey === null ? bytes : decryptStream(bytes, dataKey, entry);
   const plain = undoCodec(entry.codec, coded, entry.plain_length);
   must(sha256(plain) === entry.plain_sha256, "digest");
-  const files = readZip(plain);
+  return plain;
+}
+
+export function openBundle({ served, sha256: signedDigest, entry, app_key: appKey }) {
+  const files = readZip(openPlain(base64(served), signedDigest, entry, appKey));
   must(files.has("bundle.json"));
   const record = readRecord(files.get("bundle.json"));
   checkFiles(files, record);

@@ -7,12 +7,14 @@ const TAG = 16, HEADER = 40;
 
 const u32be = (value) => Buffer.from(value.toString(16).padStart(8, "0"), "hex");
 
+export const lengthPrefixed = (...fields) => Buffer.concat(fields.flatMap((field) => {
+  const bytes = Buffer.from(field, "utf8");
+  return [u32be(bytes.length), bytes];
+}));
+
 /** What binds keys and ciphertext to an artifact. */
 export const associatedData = ({ model, model_version: version, target, recipe, key_id: keyId }) =>
-  Buffer.concat(["coach-edge/bundle/1", model, version, target, recipe, keyId].flatMap((field) => {
-    const bytes = Buffer.from(field, "utf8");
-    return [u32be(bytes.length), bytes];
-  }));
+  lengthPrefixed("coach-edge/bundle/1", model, version, target, recipe, keyId);
 
 function gcmOpen(key, nonce, sealed, data = Buffer.alloc(0)) {
   must(sealed.length >= TAG, "key");
@@ -36,10 +38,14 @@ export function unwrapKey(appKey, wrappedKey, boundTo) {
   return gcmOpen(appKey, wrapped.subarray(0, 12), wrapped.subarray(12), associatedData(boundTo));
 }
 
-/** Applies AES-GCM to pieces of the bytes, each of `size`, where the header takes its room from the first. */
+/**
+ * Applies AES-GCM to pieces of the bytes, each of `size`, where the header takes its room from the first.
+ * `boundTo` is an entry, or the associated data itself.
+ */
 function eachSegment(header, dataKey, boundTo, bytes, size, apply) {
   const salt = header.subarray(1, 33), noncePrefix = header.subarray(33);
-  const key = Buffer.from(hkdfSync("sha256", dataKey, salt, associatedData(boundTo), 32));
+  const info = Buffer.isBuffer(boundTo) ? boundTo : associatedData(boundTo);
+  const key = Buffer.from(hkdfSync("sha256", dataKey, salt, info, 32));
   const pieces = [];
   for (let start = -HEADER; pieces.length === 0 || start < bytes.length; start += size) {
     const isLast = start + size >= bytes.length;

@@ -6,6 +6,7 @@ import {
   applyRules, compareGolden, describeFiles, entryForm, entryPath, namesOf, openBundle, PAYLOADS, readRecord,
   readRecording, readZip, undoCodec,
 } from "./bundle.mjs";
+import { describePatch, rebuild } from "./deltas.mjs";
 import {
   armOf, base64, bucket, canonicalJson, digest, inRamp, installId, isHeldOut, isName, list, modelVersion,
   object, oneOf, readJson, Refusal, release, sha256, text, tufJson, unixTime,
@@ -18,7 +19,7 @@ import { decide, openEnvelope, refresh } from "./manifest.mjs";
 import { countLatencies, readReport, sketchValues } from "./telemetry.mjs";
 
 const PAGES = [
-  "bundle", "day-input", "encryption", "identifiers", "manifest", "recorder", "rules", "telemetry",
+  "bundle", "day-input", "deltas", "encryption", "identifiers", "manifest", "recorder", "rules", "telemetry",
 ];
 const NOT_READ = ["device-keys"]; // this client enrols no device, so it says nothing about these vectors
 const hex = (digits) => Buffer.from(digits, "hex");
@@ -96,6 +97,8 @@ const KINDS = {
   "encryption/stream": openStream,
   "encryption/app-key": openAppKey,
   "encryption/open": openBundle,
+  "deltas/patch": describePatch,
+  "deltas/rebuild": rebuild,
   "rules/rules": applyRules,
   "recorder/recording": readRecording,
   "telemetry/report": ({ report }) => readReport(Buffer.from(report)),

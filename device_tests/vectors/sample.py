@@ -56,11 +56,11 @@ def rest(target: str = "tflite") -> dict[str, bytes]:
     return {bundle.FEATURE_SPEC_NAME: FEATURE_SPEC, bundle.GOLDEN_NAME: GOLDEN, **PAYLOADS[target]}
 
 
-def record(files: Mapping[str, bytes], target: str = "tflite") -> Record:
+def record(files: Mapping[str, bytes], target: str = "tflite", version: str = "1.0.0") -> Record:
     """The record that describes ``files``."""
     return Record(
         model="goal-success",
-        model_version="1.0.0",
+        model_version=version,
         target=target,
         recipe="fp32",
         state="none",
@@ -83,21 +83,25 @@ def record(files: Mapping[str, bytes], target: str = "tflite") -> Record:
     )
 
 
-def plain(target: str = "tflite", **change: bytes) -> bytes:
+def plain(target: str = "tflite", version: str = "1.0.0", **change: bytes) -> bytes:
     """The plain bytes of the sample bundle."""
     files = {**rest(target), **change}
-    return bundle.write(bundle_files(record(files, target), files))
+    return bundle.write(bundle_files(record(files, target, version), files))
 
 
 def sealed(
-    target: str = "tflite", *, release: int = 7, app_key: sealing.AppKey | None = None
+    target: str = "tflite",
+    *,
+    release: int = 7,
+    version: str = "1.0.0",
+    app_key: sealing.AppKey | None = None,
 ) -> sealing.Sealed:
     """The sample bundle as it is served, with codec ``none``: no two zlibs deflate alike."""
 
     def random(size: int) -> bytes:
-        return keys.secret(f"random {size}")[:size]
+        return keys.secret(f"random {size}" + ("" if version == "1.0.0" else f" {version}"))[:size]
 
-    data = plain(target)
+    data = plain(target, version)
     made = sealing.seal(
         data, channel="stable", release=release, requires=target, app_key=app_key, random=random
     )
