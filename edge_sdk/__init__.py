@@ -25,23 +25,30 @@ if TYPE_CHECKING:
     from edge_sdk.errors import VerificationError as VerificationError
     from edge_sdk.predict.prediction import Prediction as Prediction
     from edge_sdk.predict.prediction import Reason as Reason
+    from edge_sdk.update.control import Cancelled as Cancelled
+    from edge_sdk.update.control import Control as Control
+    from edge_sdk.update.limits import HttpLimits as HttpLimits
     from edge_sdk.update.policy import Conditions as Conditions
     from edge_sdk.update.policy import Refreshed as Refreshed
     from edge_sdk.update.policy import RefreshStatus as RefreshStatus
     from edge_sdk.update.policy import Updated as Updated
     from edge_sdk.update.policy import UpdatePolicy as UpdatePolicy
     from edge_sdk.update.policy import UpdateStatus as UpdateStatus
+    from edge_sdk.update.retrying import RetryPolicy as RetryPolicy
 
 _HOME = {
     "AppKey": "crypto.sealing",
     "AsyncEdgeClient": "aio",
+    "Cancelled": "update.control",
     "Conditions": "update.policy",
+    "Control": "update.control",
     "DeadlineExceeded": "errors",
     "DeviceCredential": "crypto.credentials",
     "EdgeClient": "client",
     "EdgeError": "errors",
     "EraseScope": "erasing",
     "FormatError": "errors",
+    "HttpLimits": "update.limits",
     "InputError": "errors",
     "LeaseExpired": "errors",
     "NotAvailable": "errors",
@@ -50,6 +57,7 @@ _HOME = {
     "RefreshStatus": "update.policy",
     "Refreshed": "update.policy",
     "RetryLater": "errors",
+    "RetryPolicy": "update.retrying",
     "StoreError": "errors",
     "UpdatePolicy": "update.policy",
     "UpdateRequired": "errors",

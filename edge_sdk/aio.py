@@ -1,21 +1,24 @@
 """The client for asyncio: the same client, its blocking calls in threads of their own.
 
 Nothing is implemented twice: every coroutine here waits for the method of the same name. A coroutine that is
-cancelled stops waiting; what it asked for goes on in its thread, and ends as it would have.
+cancelled stops waiting. What it asked for goes on in its thread, and ends as it would have; but a refresh and an
+update are cancelled with it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from edge_sdk.client import EdgeClient
 from edge_sdk.errors import NotAvailable
+from edge_sdk.update.control import Control
 
 if TYPE_CHECKING:
     from edge_sdk.loading import LoadedModel, Progress
@@ -70,9 +73,10 @@ class AsyncEdgeClient:
             raise
         return cls(client, executor)
 
-    async def refresh(self, progress: Progress | None = None) -> Refreshed:
-        """As :meth:`EdgeClient.refresh`."""
-        return await _run(self._executor, partial(self._client.refresh, progress))
+    async def refresh(self, progress: Progress | None = None, control: Control | None = None) -> Refreshed:
+        """As :meth:`EdgeClient.refresh`; cancelling the coroutine cancels its control."""
+        with _cancelling(control) as obeyed:
+            return await _run(self._executor, partial(self._client.refresh, progress, obeyed))
 
     async def update(
         self,
@@ -80,12 +84,23 @@ class AsyncEdgeClient:
         policy: UpdatePolicy | None = None,
         conditions: Conditions | None = None,
         progress: Progress | None = None,
+        control: Control | None = None,
     ) -> Updated:
-        """As :meth:`EdgeClient.update`; progress is told from a thread."""
+        """As :meth:`EdgeClient.update`; cancelling the coroutine cancels its control.
+
+        An update in the background is no longer the coroutine's: it is cancelled by ``control`` and by :meth:`close`.
+        """
         from edge_sdk.update.policy import UpdatePolicy
 
         chosen = UpdatePolicy.LATEST if policy is None else policy
-        return await _run(self._executor, partial(self._client.update, name, chosen, conditions, progress))
+        with _cancelling(control) as obeyed:
+            return await _run(
+                self._executor, partial(self._client.update, name, chosen, conditions, progress, obeyed)
+            )
+
+    async def wait(self) -> dict[str, Updated]:
+        """As :meth:`EdgeClient.wait`."""
+        return await _run(self._executor, self._client.wait)
 
     async def model(self, name: str) -> AsyncModel:
         """As :meth:`EdgeClient.model`."""
@@ -103,6 +118,17 @@ class AsyncEdgeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+@contextmanager
+def _cancelling(given: Control | None) -> Iterator[Control]:
+    """A control that is cancelled with the coroutine that waits in the block."""
+    control = given or Control()
+    try:
+        yield control
+    except asyncio.CancelledError:
+        control.cancel()
+        raise
 
 
 async def _run(executor: ThreadPoolExecutor, call: Callable[[], T]) -> T:

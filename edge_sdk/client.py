@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from edge_sdk.serving import ServingModels
 from edge_sdk.store import Cache, Clock, Disk, System
 from edge_sdk.trust.resolving import PREFERENCE
 from edge_sdk.update.capabilities import capabilities_of
+from edge_sdk.update.control import Control
 from edge_sdk.update.device import Device
 from edge_sdk.update.policy import (
     Conditions,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from edge_sdk.crypto.credentials import Credential
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
+    from edge_sdk.update.limits import HttpLimits
     from edge_sdk.update.retrying import RetryPolicy
     from edge_sdk.update.transport import Transport
     from edge_sdk.update.updates import Updates
@@ -67,14 +69,18 @@ class EdgeClient:
         clock: Clock,
         transport: Transport | None,
         retry: RetryPolicy | None,
+        mirrors: tuple[str, ...] = (),
+        limits: HttpLimits | None = None,
         random: Random,
     ) -> None:
         self._cache = cache
         self._server = server
+        self._mirrors = mirrors
         self._root = root
         self._channel = channel
         self._clock = clock
         self._transport = transport
+        self._limits = limits
         self._retry = retry
         self._random = random
         self._keyring = Keyring(cache, credential, clock)
@@ -96,7 +102,9 @@ class EdgeClient:
         *,
         clock: Clock | None = None,
         system: System | None = None,
+        mirrors: Sequence[str] = (),
         transport: Transport | None = None,
+        limits: HttpLimits | None = None,
         retry: RetryPolicy | None = None,
         capabilities: frozenset[str] | None = None,
         recipes: tuple[str, ...] = PREFERENCE,
@@ -119,8 +127,12 @@ class EdgeClient:
             max_sessions: how many threads may compute in one model at once, 1 to 3.
             clock: the wall clock, which decides what has expired; that of ``system`` by default.
             system: the disk and the clocks; the operating system by default.
-            transport: how to reach the server; HTTP by default.
-            retry: how often a download is tried again, and after how long; a few times by default.
+            mirrors: URLs of other servers that have the same bundles, asked in turn where ``server`` fails. Nothing
+                else comes from them: a bundle is known by its signed digest, whoever hands it out.
+            transport: how to reach the servers; HTTP by default.
+            limits: how patient that HTTP is, and the lowest rate that it puts up with.
+            retry: how often metadata and bundles are tried again, after how long, and the deadline for all of it; by
+                default a few times, for an hour.
             capabilities: what the device can run; by default what the engine can.
             recipes: which to take where a release has several that fit, best first; then the smallest.
             random: source of install ids; that of ``system`` by default.
@@ -135,6 +147,7 @@ class EdgeClient:
         engine_name = engine if isinstance(engine, str) else engine.name
         can = capabilities_of(engine_name) if capabilities is None else frozenset(capabilities)
         base = None if server is None else _base_url(server)
+        others = _mirrors(mirrors)
         disk = Disk(system)
         random = random or disk.system.random
         cache = Cache.open(Path(cache_dir), root, random, disk)
@@ -152,13 +165,19 @@ class EdgeClient:
             clock=clock or disk.system.now,
             transport=transport,
             retry=retry,
+            mirrors=others,
+            limits=limits,
             random=random,
         )
 
     # -- with a network --------------------------------------------------------------------------------
 
-    def refresh(self, progress: Progress | None = None) -> Refreshed:
+    def refresh(self, progress: Progress | None = None, control: Control | None = None) -> Refreshed:
         """Bring the metadata up to date, and renew the keys that are lent to this device; no model changes.
+
+        Args:
+            progress: told stage, done and total.
+            control: cancels or pauses it, from another thread.
 
         Returns:
             UPDATED, UNCHANGED, or OFFLINE where the server cannot be reached; and which keys could not be renewed.
@@ -168,9 +187,10 @@ class EdgeClient:
             VerificationError: something is not as it must be; the cache is as it was.
             NotAvailable: the server has no metadata.
             RetryLater: another process is updating the cache.
+            Cancelled: ``control`` says so.
             StoreError: the disk refuses.
         """
-        return self._updates().refresh(progress)
+        return self._updates().refresh(progress or _silent, control or Control())
 
     def update(
         self,
@@ -178,17 +198,22 @@ class EdgeClient:
         policy: UpdatePolicy = UpdatePolicy.LATEST,
         conditions: Conditions | None = None,
         progress: Progress | None = None,
+        control: Control | None = None,
     ) -> Updated:
         """Bring one model up to date.
 
-        Whatever goes wrong, the model that was active stays so and keeps predicting.
+        Whatever goes wrong, the model that was active stays so and keeps predicting. Calls for the same model under
+        the same conditions that come while one is under way share it: each with a control of its own, which frees its
+        caller and no other. It is paused while all who wait for it pause it, and ends when nobody waits any more.
 
         Args:
             name: of the model.
             policy: LOCAL looks at the cache only; LOCAL_UPDATE_IN_BACKGROUND returns at once and lets a thread
                 do the rest; LATEST returns when it is done.
             conditions: under which a bundle may be downloaded.
-            progress: told stage, done and total; from the thread, where there is one.
+            progress: told stage, done and total, from another thread; a stage never goes back.
+            control: cancels, pauses and resumes it, from any thread. What was received is kept, and the next
+                update goes on from there. While it is paused no other update of this cache begins.
 
         Returns:
             How it ended, and what is active.
@@ -199,6 +224,8 @@ class EdgeClient:
             NotAvailable: the server has no such model in the channel, or does not lend its key to this device.
             UpdateRequired: the model needs a newer SDK.
             RetryLater: the download broke off, or another process is updating the cache.
+            Cancelled: ``control`` says so, or the client was closed meanwhile.
+            DeadlineExceeded: it took longer than the ``retry`` of :meth:`open` allows.
             VerificationError: something is not as it must be, or the model does not work here.
             StoreError: the disk refuses.
         """
@@ -207,10 +234,10 @@ class EdgeClient:
         wanted = conditions or Conditions()
         if policy is UpdatePolicy.LOCAL:
             return Updated.of(self._cache.state().models.get(name), UpdateStatus.LOCAL)
-        updates = self._updates()
+        updates, told, obeyed = self._updates(), progress or _silent, control or Control()
         if policy is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND:
-            return updates.start(name, wanted, progress)
-        return updates.update(name, wanted, progress)
+            return updates.start(name, wanted, told, obeyed)
+        return updates.update(name, wanted, told, obeyed)
 
     def wait(self) -> dict[str, Updated]:
         """Wait for the updates in the background.
@@ -232,10 +259,12 @@ class EdgeClient:
                     self._cache,
                     self._serving,
                     self._server,
+                    self._mirrors,
                     self._root,
                     self._device,
                     self._clock,
                     self._transport,
+                    self._limits,
                     self._retry,
                 )
             return self._made
@@ -329,7 +358,11 @@ class EdgeClient:
             self._serving.drop()
 
     def close(self) -> None:
-        """Wait for updates in the background and predictions in flight, then give everything back."""
+        """Cancel the updates that are under way, wait for predictions in flight, then give everything back.
+
+        What the updates have received is kept, and the next client's go on from there; :meth:`wait` before closing
+        lets those in the background finish.
+        """
         if self._made is not None:
             self._made.close()
         self._serving.close()
@@ -341,6 +374,16 @@ class EdgeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def _mirrors(mirrors: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(mirrors, str):
+        raise InputError("mirrors is a list of URLs, not one of them")
+    return tuple(_base_url(mirror) for mirror in mirrors)
 
 
 def _checked_name(name: str, what: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -76,9 +77,8 @@ class Means:
     Attributes:
         transport: reaches the servers.
         servers: base URLs, all with the same objects; the next one is asked where one fails.
-        retry: when all fail for the moment.
+        retry: when all fail for the moment, and how long at all.
         monotonic: a clock in seconds.
-        deadline_s: for everything together, pauses included.
         segment_bytes: of the segment list.
     """
 
@@ -86,7 +86,6 @@ class Means:
     servers: Sequence[str]
     monotonic: Callable[[], float]
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    deadline_s: float = 3_600.0
     segment_bytes: int = SEGMENT_BYTES
 
 
@@ -121,8 +120,7 @@ class _Download:
     ) -> None:
         self._wanted, self._partial, self._means = wanted, partial, means
         self._control, self._progress = control, progress
-        self._retries: Retries = means.retry.begin()
-        self._deadline = means.monotonic() + means.deadline_s
+        self._retries: Retries = means.retry.begin(wanted.name, control, means.monotonic)
         self._url = "{}/v1/bundles/" + wanted.sha256
         self._tags: dict[str, str | None] = dict.fromkeys(means.servers, f'"{wanted.sha256}"')
         self._bad: Counter[tuple[str, int]] = Counter()
@@ -133,7 +131,7 @@ class _Download:
         self._look()
         self._progress("download", self._done, self._wanted.length)
         while self._missing:
-            self._patiently(self._next_run)
+            self._retries.patiently(self._next_run)
 
     # -- what there is ---------------------------------------------------------------------------------
 
@@ -148,7 +146,7 @@ class _Download:
             found.append(self._list_from(server))
 
         try:
-            self._patiently(lambda: self._from_any(fetch))
+            self._retries.patiently(lambda: self._from_any(fetch))
         except (NotAvailable, VerificationError):
             return Segments.whole(wanted.sha256, wanted.length)
         return Segments.of_list(found[-1], wanted.length, size)
@@ -163,7 +161,7 @@ class _Download:
         data = bytearray()
         with ask(self._means.transport, url, what, 0, length, length, None).answer as answer:
             for piece in answer.pieces():
-                self._check()
+                self._retries.check()
                 data += piece
                 if len(data) > length:
                     raise more_than_signed(what, length)
@@ -199,29 +197,9 @@ class _Download:
 
     # -- fetching --------------------------------------------------------------------------------------
 
-    def _patiently(self, step: Callable[[], None]) -> None:
-        """Do ``step``, and again after what passes."""
-        while True:
-            self._check()
-            try:
-                return step()
-            except _Paused:
-                continue
-            except RetryLater as error:
-                seconds = self._retries.after(error)
-                if self._means.monotonic() + seconds > self._deadline:
-                    raise
-                self._means.retry.rest(self._control, seconds)
-
-    def _check(self) -> None:
-        self._control.check()
-        if self._means.monotonic() > self._deadline:
-            raise DeadlineExceeded(
-                f"{self._wanted.name}: not here after {self._means.deadline_s:.0f} s; try again, it goes on from there"
-            )
-
     def _next_run(self) -> None:
-        self._from_any(self._run_from)
+        with suppress(_Paused):
+            self._from_any(self._run_from)
 
     def _from_any(self, fetch: Callable[[str], None]) -> None:
         """Try the servers one after the other; of several errors, the one that is most worth knowing."""
@@ -268,7 +246,7 @@ class _Download:
                     return  # of everything, and the rest is here already
                 if self._control.paused:
                     raise _Paused
-                self._check()
+                self._retries.check()
         if at < part.stop:
             raise RetryLater(
                 f"{wanted.name}: the download ended after {at} of {wanted.length} bytes; try again"

@@ -13,9 +13,10 @@ from tuf.api.exceptions import (
     RepositoryError,
 )
 
-from edge_sdk.errors import VerificationError
+from edge_sdk.errors import DeadlineExceeded, VerificationError
+from edge_sdk.update.control import Cancelled
+from edge_sdk.update.transport import Intercepted, refusal
 from edge_sdk.update.transport import Offline as Offline
-from edge_sdk.update.transport import refusal
 
 
 @contextmanager
@@ -24,6 +25,7 @@ def translated(what: str) -> Iterator[None]:
 
     Raises:
         Offline: no network, timeout, HTTP 5xx.
+        Cancelled, DeadlineExceeded: as the fetcher was told.
         NotAvailable: any other HTTP refusal.
         VerificationError: more bytes than there may be, or metadata that TUF refuses.
     """
@@ -32,8 +34,10 @@ def translated(what: str) -> Iterator[None]:
     except DownloadLengthMismatchError as error:
         raise VerificationError(f"{what}: the server sends more than it may; refused") from error
     except DownloadHTTPError as error:
-        raise refusal(what, error.status_code) from error
+        raise refusal(what, error.status_code, getattr(error, "retry_after", None)) from error
     except DownloadError as error:
+        if isinstance(error.__cause__, Cancelled | DeadlineExceeded | Intercepted):
+            raise error.__cause__ from error
         cause = f": {error.__cause__}" if error.__cause__ and str(error.__cause__) != str(error) else ""
         raise Offline(f"{what}: {' '.join(f'{error}{cause}'.split())}") from error
     except ExpiredMetadataError as error:

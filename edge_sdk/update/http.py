@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, cast
 from urllib.parse import urljoin, urlsplit
@@ -13,33 +12,11 @@ import urllib3
 
 from edge_sdk.contract.directives import RUNTIME
 from edge_sdk.update.connections import TimedConnection, timed_pools
+from edge_sdk.update.limits import HttpLimits
 from edge_sdk.update.transport import NO_HEADERS, Answer, Intercepted, Offline
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 USER_AGENT: Final = f"coach-edge-sdk/{RUNTIME}"
-
-
-@dataclass(frozen=True)
-class HttpLimits:
-    """How patient a transport is.
-
-    Attributes:
-        connect_s: until a connection stands.
-        answer_s: from there being a request to the end of the answer's headers, connecting included.
-        read_s: between two pieces of an answer.
-        grace_s: after which an answer must have come at ``slowest_bytes_per_s`` on average: a server that
-            sends a byte now and then would otherwise hold an update for ever.
-        redirects: followed.
-        piece_bytes: read at once.
-    """
-
-    connect_s: float = 10.0
-    answer_s: float = 60.0
-    read_s: float = 30.0
-    grace_s: float = 30.0
-    slowest_bytes_per_s: float = 500.0
-    redirects: int = 3
-    piece_bytes: int = 65_536
 
 
 class HttpTransport:

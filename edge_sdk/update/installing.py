@@ -8,7 +8,7 @@ from datetime import datetime
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import NotAvailable, RetryLater, StoreError
 from edge_sdk.keyring import LENT
-from edge_sdk.loading import LoadedModel, Progress, load, open_bundle, prove
+from edge_sdk.loading import LoadedModel, load, open_bundle, prove
 from edge_sdk.store import Cache, Slot, State
 from edge_sdk.store.trying import trying
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
@@ -18,8 +18,7 @@ from edge_sdk.update.device import Device
 from edge_sdk.update.downloading import Means, Wanted, download
 from edge_sdk.update.policy import Conditions, UpdateStatus
 from edge_sdk.update.proving import prove_apart
-from edge_sdk.update.retrying import RetryPolicy
-from edge_sdk.update.transport import Transport
+from edge_sdk.update.undertaking import Undertaking
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,11 @@ class Installation:
 
 def install(
     cache: Cache,
-    transport: Transport,
-    server: str,
+    undertaking: Undertaking,
     trusted: Trusted,
     model: str,
     device: Device,
     conditions: Conditions,
-    retry: RetryPolicy,
-    progress: Progress,
 ) -> Installation:
     """Make the release that is meant for this device active; the caller is inside of ``Cache.updating``.
 
@@ -60,6 +56,7 @@ def install(
         NotAvailable: the server has no such model in this channel, or lends this device no keys.
         UpdateRequired: it needs a newer SDK.
         Offline, RetryLater: the bytes did not come, or not all of them.
+        Cancelled, DeadlineExceeded: as the undertaking says.
         VerificationError: they are not the signed ones, or the model does not work here.
         InputError: it is sealed for another key, or for an enrolled device, which this one is not (any more).
         StoreError: the disk refuses.
@@ -82,19 +79,20 @@ def install(
             return Installation(UpdateStatus.POSTPONED, obstacle)
     if not whole or artifact.entry.tier == LENT:
         cache.change(lambda state: state.wanting(artifact))
-    borrow(device.keyring, transport, server, artifact, trusted.director)  # 2
+    borrow(device.keyring, undertaking.transport, undertaking.server, artifact, trusted.director)  # 2
     if not whole:
-        fetch(cache, transport, server, artifact, retry, progress)
+        fetch(cache, undertaking, artifact)
+    undertaking.control.check()
     key, until = device.keyring.unlock(artifact)
     with cache.reading(artifact.sha256) as served:  # what lies on the disk counts, not what was sent there
         if served is None:
             raise StoreError(f"{artifact.path}: the disk lost what was written to it; check it")
         content = open_bundle(served, artifact, key, known=False)  # 3
     with trying(cache, artifact):
-        prove_apart(content, artifact, device.engine, progress)  # 4
+        prove_apart(content, artifact, device.engine, undertaking.progress)  # 4
         loaded = load(content, artifact, device.engine, device.max_sessions)
         try:
-            prove(loaded, content, progress)
+            prove(loaded, content, undertaking.progress)
             cache.change(lambda state: _installing(state, artifact, installed))  # 5
         except BaseException:
             loaded.close()
@@ -151,17 +149,11 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
     )
 
 
-def fetch(
-    cache: Cache,
-    transport: Transport,
-    server: str,
-    artifact: Artifact,
-    retry: RetryPolicy,
-    progress: Progress,
-) -> None:
+def fetch(cache: Cache, undertaking: Undertaking, artifact: Artifact) -> None:
     """Bring a bundle into the cache, going on where an earlier attempt ended; see :func:`download`."""
-    means = Means(transport, [server], cache.disk.system.monotonic, retry)
+    servers = (undertaking.server, *undertaking.mirrors)
+    means = Means(undertaking.transport, servers, cache.disk.system.monotonic, undertaking.retry)
     wanted = Wanted(artifact.path, artifact.sha256, artifact.length, artifact.entry.segments_sha256)
     with cache.partial(artifact.sha256) as partial:
-        download(wanted, partial, means, progress=progress)
+        download(wanted, partial, means, undertaking.control, undertaking.progress)
         partial.finish()

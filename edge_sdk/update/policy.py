@@ -105,6 +105,9 @@ class UpdateStatus(Enum):
     """Not looked for: the policy is LOCAL."""
     STARTED = "started"
     """A thread is looking; see ``EdgeClient.wait`` and ``EdgeClient.status``."""
+    CANCELLED = "cancelled"
+    """Of an update in the background only: its control or ``EdgeClient.close`` ended it. In the foreground this is an
+    exception. What was received is kept."""
     FAILED = "failed"
     """Of an update in the background only: it was refused. In the foreground this is an exception."""
 

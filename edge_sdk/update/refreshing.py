@@ -9,34 +9,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from tuf.ngclient import FetcherInterface
-
 from edge_sdk.contract import directives
 from edge_sdk.contract.directives import Directives
 from edge_sdk.crypto import dsse
 from edge_sdk.errors import RetryLater, StoreError, VerificationError
-from edge_sdk.loading import Progress, silent
 from edge_sdk.store import Cache, Clock, State
 from edge_sdk.trust import NotTogether, Trusted, accept, check_clock
 from edge_sdk.update.errors import Offline, translated
+from edge_sdk.update.fetching import TufFetcher
 from edge_sdk.update.policy import Refreshed, RefreshStatus
 from edge_sdk.update.roots import ShippedRoot
 from edge_sdk.update.tuf_metadata import Received, run_tuf
+from edge_sdk.update.undertaking import Undertaking
 
 DIRECTIVES_MAX_LENGTH: Final = directives.MAX_BYTES * 4 // 3 + 10_000
 """Base64 of the largest payload, and signatures."""
 assert DIRECTIVES_MAX_LENGTH <= dsse.MAX_BYTES
 
 _TRIES: Final = 2
+_DIRECTIVES: Final = "directives.json"
 
 
 def refresh(
-    cache: Cache,
-    fetcher: FetcherInterface,
-    server: str,
-    clock: Clock,
-    progress: Progress = silent,
-    root: bytes | None = None,
+    cache: Cache, undertaking: Undertaking, clock: Clock, root: bytes | None = None
 ) -> tuple[Refreshed, Trusted | None]:
     """Bring the metadata up to date; the caller is inside of ``Cache.updating``.
 
@@ -44,17 +39,17 @@ def refresh(
        anything by its root pins this one instead.
     1. The clock is not before the newest signed time seen.
     2. TUF's client workflow runs on a private copy of the metadata, from the root that is trusted now.
-    3. The directives are fetched.
+    3. The directives are fetched. These and the timestamp are what a refresh without news asks for, and both only
+       if the server has others than the cache.
     4. Both are judged together (:func:`edge_sdk.trust.accept`); once more from 2 if they are of different
-       publications, since one may have happened between the two requests.
+       publications, since one may have happened between the two requests. What passes is tried again, as often as
+       the undertaking says.
     5. What changed is stored, and the pointer is flipped.
 
     Args:
         cache: whose state is replaced if anything changed.
-        fetcher: how to reach the server.
-        server: its URL.
+        undertaking: how to reach the server; its progress is told the stage ``metadata``.
         clock: the wall clock.
-        progress: told the stage ``metadata``.
         root: what the app ships, where it says so.
 
     Returns:
@@ -64,18 +59,23 @@ def refresh(
         InputError: the cache trusts another root than the given one, or that is none; the cache is as it was.
         VerificationError: anything is not as it must be; the cache is as it was.
         NotAvailable: the server has no metadata.
+        Cancelled, DeadlineExceeded: as the undertaking says; the cache is as it was.
         StoreError: the disk refuses.
     """
     shipped = None if root is None else _shipped(cache, root)  # 0
     state, now = cache.state(), clock()
     check_clock(state.marks, now)  # 1
-    progress("metadata", 0, 1)
+    undertaking.progress("metadata", 0, 1)
+    retries = undertaking.retry.begin("metadata", undertaking.control, cache.disk.system.monotonic)
+    fetcher = TufFetcher(undertaking.transport, retries.check)
     try:
-        received, trusted = _receive(cache, fetcher, server, now, shipped)
+        received, trusted = retries.patiently(
+            lambda: _receive(cache, fetcher, undertaking.server, now, shipped)
+        )
     except Offline as error:
         return Refreshed(RefreshStatus.OFFLINE, str(error)), None
     trust = {name: cache.put(data) for name, data in received.items()}  # 5
-    progress("metadata", 1, 1)
+    undertaking.progress("metadata", 1, 1)
     after = cache.change(lambda newest: _accepting(newest, trust, trusted))
     changed = (after.trust, after.marks) != (state.trust, state.marks)
     return Refreshed(RefreshStatus.UPDATED if changed else RefreshStatus.UNCHANGED), trusted
@@ -126,14 +126,16 @@ def _shipped(cache: Cache, root: bytes) -> ShippedRoot | None:
 
 
 def _receive(
-    cache: Cache, fetcher: FetcherInterface, server: str, now: datetime, shipped: ShippedRoot | None
+    cache: Cache, fetcher: TufFetcher, server: str, now: datetime, shipped: ShippedRoot | None
 ) -> tuple[Mapping[str, bytes], Trusted]:
     if shipped is not None:
         with translated("metadata: root"):
             shipped.check_connected(_trusted_root(cache, cache.state()), fetcher, server)  # 0
     for attempt in range(1, _TRIES + 1):
         with cache.scratch() as folder:
-            received = _run_tuf(cache, fetcher, server, folder)  # 2
+            known = _known(cache)
+            _ask_if_changed(fetcher, server, known)
+            received = _run_tuf(cache, fetcher, server, folder, known)  # 2
             if shipped is not None:
                 shipped.check_met(folder / "root_history")  # 0, now that the newer ones are known
         with translated("directives"):  # 3
@@ -144,17 +146,35 @@ def _receive(
             if attempt == _TRIES:
                 raise
         else:
-            return {**received.files, "directives.json": envelope}, trusted
+            return {**received.files, _DIRECTIVES: envelope}, trusted
     raise AssertionError("the last attempt returns or raises")
 
 
-def _run_tuf(cache: Cache, fetcher: FetcherInterface, server: str, folder: Path) -> Received:
-    """TUF's client workflow in ``folder``, which holds what was trusted before as far as it is undamaged."""
-    state = cache.state()
-    root = _trusted_root(cache, state)
-    stored = {name: cache.verified(digest) for name, digest in state.trust.items() if name != "root.json"}
-    known = {name: data for name, data in stored.items() if data is not None}
-    return run_tuf(cache.disk, folder, known, root, fetcher, f"{server}/metadata/")
+def _known(cache: Cache) -> Mapping[str, bytes]:
+    """What was trusted before as far as it is undamaged, without the root."""
+    trust = cache.state().trust.items()
+    stored = {name: cache.verified(digest) for name, digest in trust if name != "root.json"}
+    return {name: data for name, data in stored.items() if data is not None}
+
+
+def _ask_if_changed(fetcher: TufFetcher, server: str, known: Mapping[str, bytes]) -> None:
+    """Let the fetcher ask for what is always asked for only if it is not what is here.
+
+    A server that says so wrongly holds back news, which it can do by sending the old bytes just as well: what
+    comes out is judged as if it had come over the network.
+    """
+    for name, path in (("timestamp.json", "metadata/timestamp.json"), (_DIRECTIVES, "v1/directives")):
+        if name in known:
+            fetcher.known[f"{server}/{path}"] = known[name]
+
+
+def _run_tuf(
+    cache: Cache, fetcher: TufFetcher, server: str, folder: Path, known: Mapping[str, bytes]
+) -> Received:
+    """TUF's client workflow in ``folder``."""
+    root = _trusted_root(cache, cache.state())
+    files = {name: data for name, data in known.items() if name != _DIRECTIVES}
+    return run_tuf(cache.disk, folder, files, root, fetcher, f"{server}/metadata/")
 
 
 def _trusted_root(cache: Cache, state: State) -> bytes:

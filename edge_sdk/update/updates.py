@@ -1,28 +1,31 @@
-"""Updating: one request at a time in a process, requests for the same merged, a thread for those in the background."""
+"""Updating: one undertaking at a time in a process, requests for the same merged, those in the background in turn."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edge_sdk.errors import EdgeError, RetryLater
-from edge_sdk.loading import Progress, silent
+from edge_sdk.errors import EdgeError
+from edge_sdk.loading import Progress
 from edge_sdk.store import Cache, Clock
 from edge_sdk.trust import Trusted
 from edge_sdk.update.borrowing import renew
+from edge_sdk.update.control import Cancelled, Control
 from edge_sdk.update.device import Device
 from edge_sdk.update.errors import Offline
-from edge_sdk.update.fetching import TufFetcher
 from edge_sdk.update.http import HttpTransport
 from edge_sdk.update.installing import install
+from edge_sdk.update.limits import HttpLimits
+from edge_sdk.update.merging import Shared
 from edge_sdk.update.policy import Conditions, Refreshed, Updated, UpdateStatus
 from edge_sdk.update.refreshing import refresh
 from edge_sdk.update.retrying import RetryPolicy
 from edge_sdk.update.transport import Transport
+from edge_sdk.update.undertaking import Undertaking
 
 if TYPE_CHECKING:
     from edge_sdk.serving import ServingModels
@@ -37,11 +40,13 @@ class Updates:
         cache: what is updated.
         serving: gets each model that was installed.
         server: URL of the server.
+        mirrors: URLs of others that have bundles.
         root: what the app ships, where it says so.
         device: for which to choose and prove.
         clock: the wall clock.
-        transport: how to reach the server; HTTP by default.
-        retry: how often a download is tried again; a few times by default.
+        transport: how to reach the servers; HTTP by default.
+        limits: of that HTTP.
+        retry: how often and how long to try; by default a few times, for an hour.
     """
 
     def __init__(
@@ -49,62 +54,55 @@ class Updates:
         cache: Cache,
         serving: ServingModels,
         server: str,
+        mirrors: tuple[str, ...],
         root: bytes | None,
         device: Device,
         clock: Clock,
         transport: Transport | None,
+        limits: HttpLimits | None,
         retry: RetryPolicy | None,
     ) -> None:
-        self._cache, self._serving = cache, serving
-        self._server, self._root = server, root
+        self._cache, self._serving, self._root = cache, serving, root
         self._device, self._clock = device, clock
-        self._http = HttpTransport() if transport is None else None
-        self._transport: Transport = transport or self._over_http()
-        self._retry = retry or RetryPolicy()
-        self._metadata = TufFetcher(self._transport)
+        self._http = HttpTransport(limits) if transport is None else None
+        made = transport or self._http
+        assert made is not None
+        self._network = Undertaking(made, server, mirrors, retry or RetryPolicy())
         self._one = threading.Lock()
         self._lock = threading.Lock()
-        self._running: dict[_Request, Future[Updated]] = {}
+        self._closed = False
+        self._running: dict[Shared[Updated], _Request] = {}
         self._background: dict[str, Updated] = {}
         self._executor: ThreadPoolExecutor | None = None
         self.not_renewed: tuple[str, ...] = ()
         """Why keys could not be renewed when that was tried last, a line each."""
 
-    def refresh(self, progress: Progress | None) -> Refreshed:
+    def refresh(self, progress: Progress, control: Control) -> Refreshed:
         """See :meth:`edge_sdk.client.EdgeClient.refresh`."""
+        undertaking = replace(self._network, progress=progress, control=control)
         with self._exclusive():
-            return self._refresh(progress)[0]
+            return self._refresh(undertaking)[0]
 
-    def update(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
+    def update(self, name: str, conditions: Conditions, progress: Progress, control: Control) -> Updated:
         """Update now. Who asks for what is being fetched already waits for it, and gets the same answer."""
-        request = name, conditions
+        request, begun = (name, conditions), None
         with self._lock:
-            running = self._running.get(request)
-            if running is None:
-                mine: Future[Updated] = Future()
-                self._running[request] = mine
-        if running is not None:
-            return running.result()
-        try:
-            done = self._update(name, conditions, progress)
-        except BaseException as error:
-            self._end(request, mine)
-            # What interrupts one caller is nothing to do with those who wait for the same.
-            joined = (
-                error if isinstance(error, Exception) else RetryLater("the update was interrupted; try again")
-            )
-            mine.set_exception(joined)
-            raise
-        self._end(request, mine)
-        mine.set_result(done)
-        return done
+            if self._closed:
+                raise Cancelled("this client was closed before the update began; open another")
+            for shared, same in self._running.items():
+                begun = begun or (shared.join(control, progress) if same == request else None)
+            begun = begun or self._begin(request).join(control, progress)
+        assert begun is not None
+        return begun()
 
-    def start(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
+    def start(self, name: str, conditions: Conditions, progress: Progress, control: Control) -> Updated:
         """Update in a thread; one that is under way already, or waits for its turn, is not begun again."""
 
         def run() -> None:
             try:
-                done = self.update(name, conditions, progress)
+                done = self.update(name, conditions, progress, control)
+            except Cancelled as error:
+                done = self._told(name, UpdateStatus.CANCELLED, str(error))
             except EdgeError as error:
                 done = self._told(name, UpdateStatus.FAILED, str(error))
             self._background[name] = done
@@ -115,7 +113,7 @@ class Updates:
             if last is not None and last.status is UpdateStatus.STARTED:
                 return started
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, "edge-update")
+                self._executor = ThreadPoolExecutor(1, "edge-background")
             self._background[name] = started
             self._executor.submit(run)
         return started
@@ -134,33 +132,38 @@ class Updates:
         return dict(self._background)
 
     def close(self) -> None:
-        """Wait, then close the connections."""
-        self.wait()
+        """Cancel what is under way, wait until it has ended, and close the connections."""
+        with self._lock:
+            self._closed = True
+            running = list(self._running)
+        for shared in running:
+            shared.cancel()
         if self._http is not None:
             self._http.close()
+        for shared in running:
+            shared.ended()
+        self.wait()
 
-    def _end(self, request: _Request, mine: Future[Updated]) -> None:
-        with self._lock:
-            if self._running.get(request) is mine:
-                del self._running[request]
+    def _begin(self, request: _Request) -> Shared[Updated]:
+        def work(control: Control, progress: Progress) -> Updated:
+            try:
+                return self._update(*request, progress, control)
+            finally:  # who comes later wants to know what is new since
+                with self._lock:
+                    del self._running[shared]
 
-    def _update(self, name: str, conditions: Conditions, progress: Progress | None) -> Updated:
+        shared = Shared(work)
+        self._running[shared] = request
+        return shared
+
+    def _update(self, name: str, conditions: Conditions, progress: Progress, control: Control) -> Updated:
+        undertaking = replace(self._network, progress=progress, control=control)
         with self._exclusive():
-            refreshed, trusted = self._refresh(progress)
+            refreshed, trusted = self._refresh(undertaking)
             if trusted is None:
                 return self._told(name, UpdateStatus.OFFLINE, refreshed.detail)
             try:
-                done = install(
-                    self._cache,
-                    self._transport,
-                    self._server,
-                    trusted,
-                    name,
-                    self._device,
-                    conditions,
-                    self._retry,
-                    progress or silent,
-                )
+                done = install(self._cache, undertaking, trusted, name, self._device, conditions)
             except Offline as error:
                 return self._told(name, UpdateStatus.OFFLINE, str(error))
             if done.loaded is not None:
@@ -170,13 +173,12 @@ class Updates:
     def _told(self, name: str, status: UpdateStatus, detail: str = "") -> Updated:
         return Updated.of(self._cache.state().models.get(name), status, detail, self.not_renewed)
 
-    def _refresh(self, progress: Progress | None) -> tuple[Refreshed, Trusted | None]:
+    def _refresh(self, undertaking: Undertaking) -> tuple[Refreshed, Trusted | None]:
         """Refresh the metadata, and renew what is lent to this device."""
-        told = progress or silent
-        done, trusted = refresh(self._cache, self._metadata, self._server, self._clock, told, self._root)
+        done, trusted = refresh(self._cache, undertaking, self._clock, self._root)
         if trusted is None:
             return done, None
-        lent = self._device.keyring, self._transport, self._server
+        lent = self._device.keyring, undertaking.transport, undertaking.server
         self.not_renewed = renew(self._cache, *lent, trusted.director)
         return replace(done, not_renewed=self.not_renewed), trusted
 
@@ -185,7 +187,3 @@ class Updates:
         # Threads of this client wait for each other as long as it takes, other processes for a moment only.
         with self._one, self._cache.updating():
             yield
-
-    def _over_http(self) -> HttpTransport:
-        assert self._http is not None
-        return self._http

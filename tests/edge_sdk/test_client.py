@@ -248,13 +248,6 @@ class TestPolicies:
         assert (done.status, done.release) == (UpdateStatus.FAILED, 1)
         assert "other bytes than the signed ones" in client.status()["background"][MODEL]["detail"]
 
-    def test_close_waits_for_the_background(self, device: Device) -> None:
-        device.repository.publish(fake_model(0.2, 2))
-        client = device.open()
-        client.update(MODEL, UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND)
-        client.close()
-        assert device.predicts()[0] == 2
-
 
 class TestChoosing:
     def test_the_exact_recipe_unless_asked_otherwise(self, device: Device) -> None:

@@ -36,7 +36,7 @@ def repository() -> Repository:
 @pytest.fixture(autouse=True)
 def network(repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Network:
     network = Network(repository)
-    monkeypatch.setattr(updates, "HttpTransport", lambda: network)
+    monkeypatch.setattr(updates, "HttpTransport", lambda limits: network)
     monkeypatch.setenv(APP_KEY_VARIABLE, KEY.to_text())
     monkeypatch.chdir(tmp_path)
     Path("root.json").write_bytes(repository.root)

@@ -336,6 +336,10 @@ def test_a_pause_lets_go_of_the_connection(servers: Servers) -> None:
 def test_a_deadline_for_everything(servers: Servers) -> None:
     part = Memory()
     with pytest.raises(DeadlineExceeded, match="not here after 5 s"):
-        download(WANTED, part, means(servers, monotonic=lambda: servers.sent / 20, deadline_s=5.0))
+        download(
+            WANTED,
+            part,
+            means(servers, retry=RetryPolicy(deadline_s=5.0), monotonic=lambda: servers.sent / 20),
+        )
     assert 80 <= len(part.data) <= 110
     assert part.data == DATA[: len(part.data)]

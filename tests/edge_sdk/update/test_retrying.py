@@ -20,13 +20,13 @@ def policy(random: float = 1.0, tries: int = 20) -> RetryPolicy:
 
 @pytest.mark.parametrize("random", [0.0, 0.25, 1.0])
 def test_waits_double_up_to_the_longest_and_are_spread_from_zero(random: float) -> None:
-    retries = policy(random).begin()
+    retries = policy(random).begin("it", Control(), lambda: 0.0)
     waits = [retries.after(RetryLater("busy")) for _ in range(9)]
     assert waits == [random * most for most in (0.5, 1, 2, 4, 8, 16, 30, 30, 30)]
 
 
 def test_the_budget_ends() -> None:
-    retries, last = policy(tries=3).begin(), Offline("the last")
+    retries, last = policy(tries=3).begin("it", Control(), lambda: 0.0), Offline("the last")
     retries.after(Offline("first"))
     retries.after(Offline("second"))
     with pytest.raises(Offline) as caught:
@@ -37,7 +37,7 @@ def test_the_budget_ends() -> None:
 @pytest.mark.parametrize("error", [Cancelled("x"), DeadlineExceeded("x"), Intercepted("x")])
 def test_what_trying_again_does_not_help(error: RetryLater) -> None:
     with pytest.raises(type(error)):
-        policy().begin().after(error)
+        policy().begin("it", Control(), lambda: 0.0).after(error)
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_what_trying_again_does_not_help(error: RetryLater) -> None:
     ],
 )
 def test_what_the_server_asks_for(header: str | None, seconds: float) -> None:
-    assert policy(random=0.0).begin().after(Offline("busy", header)) == seconds
+    assert policy(random=0.0).begin("it", Control(), lambda: 0.0).after(Offline("busy", header)) == seconds
 
 
 @pytest.mark.parametrize("header", ["31", "9" * 5_000, "Tue, 24 Nov 2026 12:00:31 GMT"])
 def test_who_asks_for_more_is_left_alone(header: str) -> None:
     with pytest.raises(Offline):
-        policy().begin().after(Offline("busy", header))
+        policy().begin("it", Control(), lambda: 0.0).after(Offline("busy", header))
 
 
 def test_a_rest_ends_when_it_is_cancelled() -> None:
