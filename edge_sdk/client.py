@@ -69,8 +69,8 @@ class EdgeClient:
         clock: Clock,
         transport: Transport | None,
         retry: RetryPolicy | None,
-        mirrors: tuple[str, ...] = (),
-        limits: HttpLimits | None = None,
+        mirrors: tuple[str, ...],
+        limits: HttpLimits | None,
         random: Random,
     ) -> None:
         self._cache = cache
