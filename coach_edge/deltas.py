@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from converters.deltas import make_delta
 from converters.errors import GateError, UnsupportedError
-from edge_sdk.crypto.sealing import AppKey, Sealed
+from edge_sdk.crypto.sealing import BundleKey, Sealed
 from edge_sdk.errors import InputError
 from model_server.client import AdminClient
 
@@ -34,9 +34,14 @@ class ReleaseDelta:
 
 
 def deltas_between(
-    olds: Sequence[Sealed], news: Sequence[Sealed], app_key: AppKey | None
+    olds: Sequence[Sealed], news: Sequence[Sealed], keys: Mapping[str, BundleKey | None]
 ) -> list[ReleaseDelta]:
     """From each old bundle to the new one of the same model, target and recipe.
+
+    Args:
+        olds: what devices have.
+        news: what is published now.
+        keys: of all of them, by the digest of the served bytes.
 
     Raises:
         InputError: an old bundle has no successor among the new ones, or a bundle needs another key.
@@ -51,7 +56,7 @@ def deltas_between(
                 "recipe with --delta-from"
             )
         try:
-            made.append(ReleaseDelta(old, new, make_delta(old, new, app_key, app_key)))
+            made.append(ReleaseDelta(old, new, make_delta(old, new, keys[old.sha256], keys[new.sha256])))
         except (GateError, UnsupportedError) as error:
             made.append(ReleaseDelta(old, new, reason=str(error)))
     return made

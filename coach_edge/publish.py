@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -14,7 +16,8 @@ from converters.release import memory
 from converters.release.keys import Signers, load_signers, offline_folder
 from converters.release.signing import artifact_of, newest_release, read_targets, sign_publication
 from edge_sdk.contract.manifest import Artifact, Manifest
-from edge_sdk.crypto.options import app_key_option, command_line_passphrase
+from edge_sdk.crypto.data_key import DataKey
+from edge_sdk.crypto.options import app_key_option, bundle_key, command_line_passphrase
 from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import AppKey, Sealed
 from edge_sdk.errors import InputError
@@ -77,9 +80,16 @@ def publish(
     app_key: AppKey | None,
     token: str,
 ) -> dict[str, Any]:
-    """Sign BUNDLES as one release and hand them to a server."""
-    sealed = [read_sealed(path) for path in bundles]
-    deltas = deltas_between([read_sealed(path) for path in delta_from], sealed, app_key)
+    """Sign BUNDLES as one release and hand them to a server.
+
+    Bundles of the tier device-key bring the locked data keys that lie beside them (passphrase:
+    COACH_EDGE_PASSPHRASE_DATA_KEYS, else a prompt); the server gets those first, over HTTPS or on this machine only.
+    """
+    sealed, olds = [read_sealed(path) for path in bundles], [read_sealed(path) for path in delta_from]
+    found = zip((*bundles, *delta_from), (*sealed, *olds), strict=True)
+    ask = cache(command_line_passphrase())  # once, for however many bundles
+    opening = {each.sha256: bundle_key(path, each, app_key, ask) for path, each in found}
+    deltas = deltas_between(olds, sealed, opening)
     root_bytes = root.read_bytes()
     signers = load_signers(keys, root_bytes, command_line_passphrase())
     with AdminClient(server, token) as client:
@@ -95,6 +105,7 @@ def publish(
             deltas=deltas,
             now=datetime.now(UTC),
             progress=ctx.obj,
+            data_keys={digest: key for digest, key in opening.items() if isinstance(key, DataKey)},
         )
 
 
@@ -111,6 +122,7 @@ def publish_release(
     deltas: Sequence[ReleaseDelta] = (),
     now: datetime,
     progress: Progress,
+    data_keys: Mapping[str, DataKey] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Sign, upload objects, then hand over the signed metadata: what is signed is there before it is named.
 
@@ -126,6 +138,7 @@ def publish_release(
         deltas: that lead to these bundles from those of releases before.
         now: when it is signed.
         progress: told how many bundles are uploaded.
+        data_keys: of the bundles of tier ``device-key``, by digest of the served bytes.
 
     Raises:
         ReleaseError: the release does not grow, or what the server publishes is not signed under ``root``.
@@ -136,6 +149,9 @@ def publish_release(
     if len(models) != 1:
         raise InputError(f"the bundles are of {', '.join(sorted(models))}; publish one model at a time")
     (model,) = models
+    for sealed in bundles:
+        if sealed.entry.tier == "device-key" and sealed.sha256 not in data_keys:
+            raise InputError(f"{sealed.entry.path} is sealed for devices, and its data key is not given")
 
     def add(published: Manifest | None) -> list[Artifact]:
         number = release or newest_release(published, model, channel) + 1
@@ -144,6 +160,8 @@ def publish_release(
     def upload() -> None:
         for done, sealed in enumerate(bundles):
             progress("upload", done, len(bundles))
+            if sealed.sha256 in data_keys:
+                client.put_data_key(sealed.sha256, data_keys[sealed.sha256].secret)
             client.put_object(sealed.served)
             client.put_object(sealed.segments)
         progress("upload", len(bundles), len(bundles))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edge_sdk.crypto.options import app_key_option
+from edge_sdk.crypto.options import app_key_option, bundle_key
 from edge_sdk.crypto.sealing import AppKey
 
 _file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -29,7 +29,7 @@ def delta(old: Path, new: Path, app_key: AppKey | None, out: Path) -> dict[str, 
     from feature_spec.files import write_whole
 
     before, after = read_sealed(old), read_sealed(new)
-    made = make_delta(before, after, app_key, app_key)
+    made = make_delta(before, after, bundle_key(old, before, app_key), bundle_key(new, after, app_key))
     write_whole(out, made)
     return {
         "path": str(out),

@@ -9,8 +9,10 @@ import click
 
 from converters.delta_command import delta
 from converters.zoo.progress import Progress, silent
-from edge_sdk.crypto.options import app_key_option
+from edge_sdk.crypto.data_key import DataKey
+from edge_sdk.crypto.options import app_key_option, bundle_key, command_line_passphrase
 from edge_sdk.crypto.sealing import AppKey, Sealed
+from edge_sdk.errors import InputError
 
 if TYPE_CHECKING:
     from edge_sdk.contract.record import BundleContent
@@ -47,8 +49,10 @@ def bundle() -> None:
 )
 @click.option(
     "--tier",
-    type=click.Choice(("none", "app-key")),
-    help="Encryption; by default app-key where there is an app key, else none.",
+    type=click.Choice(("none", "app-key", "device-key")),
+    help="Encryption; by default app-key where there is an app key, else none. device-key: only enrolled devices get "
+    "the key; it lies beside the bundle, locked by the passphrase COACH_EDGE_PASSPHRASE_DATA_KEYS, else by a prompted "
+    "one, until 'edge publish' gives it to the server.",
 )
 @click.option(
     "--codec",
@@ -85,25 +89,32 @@ def build(
     """Convert MODEL, prove that all targets agree, and seal them.
 
     MODEL is a directory that 'edge train' wrote. A bundle is three files: NAME-VERSION-TARGET-RECIPE.bundle, and
-    beside it .bundle.segments and .bundle.entry.json.
+    beside it .bundle.segments and .bundle.entry.json; of the tier device-key also .bundle.key.
     """
     if tier == "app-key" and app_key is None:
         raise click.UsageError("--tier app-key needs --app-key FILE")
     from edge_sdk.contract import identifiers
+    from edge_sdk.crypto.data_key_files import PASSPHRASE_NAME, DataKeyFile
     from edge_sdk.crypto.sealed_files import write_sealed
 
     # Asked now, not after a minute of converting.
     identifiers.name(name, "--name")
     identifiers.name(channel, "--channel")
     identifiers.model_version(model_version)
-    key = None if tier == "none" else app_key
+    lent = tier == "device-key"
+    passphrase = command_line_passphrase(confirm=True)(PASSPHRASE_NAME) if lent else ""
+    if lent and not passphrase:
+        raise InputError(f"key {PASSPHRASE_NAME}: the passphrase is empty")
+    key = app_key if tier in (None, "app-key") else None
     compress = codec == "auto"
-    sealed = _build(
-        model, name, model_version, targets, recipes, key, compress, release, channel, _progress()
+    built = _build(
+        model, name, model_version, targets, recipes, key, lent, compress, release, channel, _progress()
     )
-    return {
-        "bundles": [{"path": str(write_sealed(each, out)), **_described(each)} for each in sealed],
-    }
+    bundles = []
+    for sealed, data_key in built:
+        lock = None if data_key is None else DataKeyFile.lock(data_key, sealed.sha256, passphrase).to_bytes()
+        bundles.append({"path": str(write_sealed(sealed, out, lock)), **_described(sealed)})
+    return {"bundles": bundles}
 
 
 bundle.add_command(delta)
@@ -157,11 +168,13 @@ def _build(
     targets: tuple[str, ...],
     recipes: tuple[str, ...],
     app_key: AppKey | None,
+    lent: bool,
     compress: bool,
     release: int,
     channel: str,
     progress: Progress,
-) -> list[Sealed]:
+) -> list[tuple[Sealed, DataKey | None]]:
+    """The sealed bundles, each with its fresh data key where that is to be lent to devices."""
     from converters.pipeline import convert_ensemble
     from converters.seal import facts_of, seal_artifact
     from converters.zoo.comparison import comparison_rows
@@ -177,19 +190,20 @@ def _build(
     sealed = []
     for done, artifact in enumerate(wanted):
         progress("seal", done, len(wanted))
-        sealed.append(
-            seal_artifact(
-                facts,
-                artifact,
-                name=name,
-                model_version=model_version,
-                channel=channel,
-                release=release,
-                app_key=app_key,
-                compress=compress,
-                twin=twins[str(artifact.plan)],
-            )
+        data_key = DataKey.fresh() if lent else None
+        made = seal_artifact(
+            facts,
+            artifact,
+            name=name,
+            model_version=model_version,
+            channel=channel,
+            release=release,
+            app_key=app_key,
+            data_key=data_key,
+            compress=compress,
+            twin=twins[str(artifact.plan)],
         )
+        sealed.append((made, data_key))
     progress("seal", len(wanted), len(wanted))
     return sealed
 
@@ -199,7 +213,8 @@ def _opened(file: Path, app_key: AppKey | None) -> tuple[Sealed, BundleContent]:
     from edge_sdk.crypto.sealing import open_served
 
     sealed = read_sealed(file)
-    return sealed, open_served(sealed.served, sealed.sha256, sealed.entry, app_key)
+    key = bundle_key(file, sealed, app_key)
+    return sealed, open_served(sealed.served, sealed.sha256, sealed.entry, key)
 
 
 def _described(sealed: Sealed) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from device_tests import parity as core
 from device_tests.errors import ParityError, VerdictFailed
 from device_tests.recording import Recording
 from edge_sdk.contract.record import BundleContent
-from edge_sdk.crypto.options import app_key_option
+from edge_sdk.crypto.options import app_key_option, bundle_key
 from edge_sdk.crypto.sealed_files import read_sealed
 from edge_sdk.crypto.sealing import AppKey, open_served
 
@@ -65,7 +65,8 @@ def compare_command(bundle: Path, recorded: Path, app_key: AppKey | None) -> dic
 
 def _open(path: Path, app_key: AppKey | None) -> tuple[BundleContent, str]:
     sealed = read_sealed(path)
-    return open_served(sealed.served, sealed.sha256, sealed.entry, app_key), sealed.sha256
+    key = bundle_key(path, sealed, app_key)
+    return open_served(sealed.served, sealed.sha256, sealed.entry, key), sealed.sha256
 
 
 def _judged(verdict: core.Verdict) -> dict[str, Any]:

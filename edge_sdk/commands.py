@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from edge_sdk.crypto.options import app_key_option
+from edge_sdk.crypto.options import credential_option
 from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater
 
 if TYPE_CHECKING:
-    from edge_sdk.crypto.sealing import AppKey
+    from edge_sdk.crypto.credentials import Credential
     from edge_sdk.loading import Progress
 
 ENGINES: Final = ("litert", "onnxruntime")
@@ -54,7 +54,7 @@ _engine = click.option(
     "latest: now.",
 )
 @click.option("--unmetered", is_flag=True, help="This network is unmetered; unknown counts as metered.")
-@app_key_option
+@credential_option
 @_engine
 def fetch(
     name: str,
@@ -64,7 +64,7 @@ def fetch(
     channel: str,
     policy: str,
     unmetered: bool,
-    app_key: AppKey | None,
+    credential: Credential | None,
     engine: str,
 ) -> dict[str, Any]:
     """Bring the model NAME into a cache: verified, proven on its golden cases, active."""
@@ -76,7 +76,7 @@ def fetch(
         unmetered=unmetered or None,
         require_unmetered=chosen is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND,
     )
-    with EdgeClient.open(cache, server, root.read_bytes(), channel, app_key, engine) as client:
+    with EdgeClient.open(cache, server, root.read_bytes(), channel, credential, engine) as client:
         done = client.update(name, chosen, conditions, _progress())
         done = client.wait().get(name, done)
         active = client.status()["models"].get(name, {}).get("active")
@@ -85,7 +85,14 @@ def fetch(
             RetryLater if done.status in (UpdateStatus.OFFLINE, UpdateStatus.POSTPONED) else NotAvailable
         )
         raise kind(f"{name} was not fetched ({done.status.value}): {done.detail or 'it is not installed'}")
-    return {"model": name, "status": done.status.value, "detail": done.detail, **active, "cache": str(cache)}
+    return {
+        "model": name,
+        "status": done.status.value,
+        "detail": done.detail,
+        **active,
+        **({"not_renewed": list(done.not_renewed)} if done.not_renewed else {}),
+        "cache": str(cache),
+    }
 
 
 @click.command()
@@ -99,15 +106,15 @@ def fetch(
     help="Features: a JSON object or list of objects, a file of those or of CSV with a header (a column 'id' is "
     "carried along), or - for stdin.",
 )
-@app_key_option
+@credential_option
 @_engine
-def predict(name: str, cache: Path, given: str, app_key: AppKey | None, engine: str) -> dict[str, Any]:
+def predict(name: str, cache: Path, given: str, credential: Credential | None, engine: str) -> dict[str, Any]:
     """Predict with the active model NAME, offline."""
     from edge_sdk.client import EdgeClient
     from edge_sdk.reading_rows import read_rows
 
     text, source = _given(given)
-    with EdgeClient.open(cache, credential=app_key, engine=engine) as client:
+    with EdgeClient.open(cache, credential=credential, engine=engine) as client:
         model = client.model(name)
         rows = read_rows(text, source, [feature.name for feature in model.record.features])
         predictions = []

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edge_sdk.crypto.options import command_line_passphrase
 from model_server.errors import StartError
+
+if TYPE_CHECKING:
+    from model_server.key_provider import KeyProvider
 
 
 @click.command()
@@ -49,8 +53,38 @@ from model_server.errors import StartError
     show_default=True,
     help="Where to listen; port 0 takes a free one.",
 )
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    metavar="URL",
+    help="Address by which devices come, where that is not the one of --bind, as behind a proxy; they prove it when "
+    "they enrol. May be repeated.",
+)
+@click.option(
+    "--kms-key",
+    metavar="ARN",
+    help="Key of AWS KMS that wraps the data keys of bundles for enrolled devices; credentials are those of the "
+    "environment. Default: a key of the server's own in DATA/key-encryption-keys.",
+)
+@click.option(
+    "--lease-days",
+    type=click.IntRange(1, 366),
+    default=30,
+    show_default=True,
+    help="How long a device may use a data key before it asks again, and so how long a recalled release, or a revoked "
+    "device, may go on offline.",
+)
 def serve(
-    root: Path, keys: Path, data: Path, storage: str | None, database: str | None, bind: str
+    root: Path,
+    keys: Path,
+    data: Path,
+    storage: str | None,
+    database: str | None,
+    bind: str,
+    origins: tuple[str, ...],
+    kms_key: str | None,
+    lease_days: int,
 ) -> dict[str, Any]:
     """Serve signed releases until stopped (Ctrl-C or SIGTERM).
 
@@ -61,8 +95,11 @@ def serve(
 
     require_extras()
     from model_server.keys import load_keys
+    from model_server.settings import Settings
     from model_server.token_file import FILE, VARIABLE
 
+    settings = Settings(origins=_origins(origins), lease_lifetime=timedelta(days=lease_days))
+    provider = None if kms_key is None else _kms(kms_key)
     try:
         root_bytes = root.read_bytes()
     except OSError as error:
@@ -83,6 +120,8 @@ def serve(
             database=database,
             bind=bind,
             token=token,
+            settings=settings,
+            key_provider=provider,
         ) as server:
             where = VARIABLE if token is not None else str(data / FILE)
             click.echo(f"Serving on {server.url}; the admin token is in {where}. Ctrl-C stops.", err=True)
@@ -91,3 +130,23 @@ def serve(
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
+
+
+def _origins(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    from edge_sdk.contract.key_blob import origin_of
+    from edge_sdk.errors import FormatError
+
+    try:
+        return tuple(dict.fromkeys(origin_of(address) for address in addresses))
+    except (FormatError, ValueError) as error:
+        raise StartError(f"--origin: {error}; write an address such as https://models.example") from error
+
+
+def _kms(arn: str) -> KeyProvider:
+    from model_server.kms import KmsKeyProvider, connect
+
+    # Not an alias: a key's name is kept with what it wrapped. The ARN says in which region it is.
+    parts = arn.split(":")
+    if len(parts) != 6 or parts[0] != "arn" or parts[2] != "kms" or not parts[5].startswith("key/"):
+        raise StartError(f"--kms-key {arn}: write the ARN of a key, arn:aws:kms:REGION:ACCOUNT:key/ID")
+    return KmsKeyProvider(connect(parts[3]), arn)

@@ -9,6 +9,7 @@ from edge_sdk.contract import identifiers
 from edge_sdk.contract.key_blob import Lease
 from edge_sdk.crypto import dsse
 from edge_sdk.crypto.device_key import seal_key_blob
+from model_server import layout
 from model_server.bundle_keys import BundleKeys
 from model_server.devices import Devices
 from model_server.errors import NotFound
@@ -34,7 +35,8 @@ class Leasing:
         """The signed key blob for one device and one bundle.
 
         1. The device is who it says, and active.
-        2. The bundle is published now: a key that was uploaded ahead of its release goes nowhere yet.
+        2. The bundle is published now, and not every release of it recalled: a key that was uploaded ahead of its
+           release goes nowhere yet, and what was recalled ends on every device, offline or not, with its lease.
         3. The data key is sealed for the device key that was enrolled, whatever the request says.
 
         Raises:
@@ -44,9 +46,7 @@ class Leasing:
         """
         identifiers.sha256_hex(bundle_sha256, "bundle")
         public_key = self.devices.authenticate(credential, device)  # 1
-        state = self.repository.current()
-        if state is None or all(each.sha256 != bundle_sha256 for each in state.manifest.artifacts):  # 2
-            raise NotFound(f"no bundle {bundle_sha256} is published")
+        self._check_published(bundle_sha256)  # 2
         data_key = self.bundle_keys.get(bundle_sha256)
         issued = now.replace(microsecond=0)
         lease = Lease(bundle_sha256, device, issued, issued + self.settings.lease_lifetime)
@@ -54,3 +54,17 @@ class Leasing:
         return seal_key_blob(
             data_key, public_key, lease, lambda kind, body: dsse.sign(kind, body, director)
         )  # 3
+
+    def _check_published(self, bundle_sha256: str) -> None:
+        state = self.repository.current()
+        artifacts = state.manifest.artifacts if state else ()
+        entries = [each.entry for each in artifacts if each.sha256 == bundle_sha256]
+        if not entries:
+            raise NotFound(f"no bundle {bundle_sha256} is published")
+        pointer = layout.read_pointer(self.repository.store, layout.DIRECTIVES)
+        channels = self.repository.directives(pointer[0]).channels if pointer else {}
+        for entry in entries:
+            directive = channels.get(entry.channel, {}).get(entry.model)
+            if directive is None or entry.release not in directive.recalled:
+                return
+        raise NotFound(f"bundle {bundle_sha256} was recalled; its key is lent no more")

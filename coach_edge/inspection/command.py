@@ -10,8 +10,8 @@ import click
 
 from coach_edge.inspection import graphs
 from edge_sdk.contract.record import BundleContent, open_plain
-from edge_sdk.crypto.options import app_key_option
-from edge_sdk.crypto.sealed_files import BUNDLE, read_sealed
+from edge_sdk.crypto.options import app_key_option, bundle_key
+from edge_sdk.crypto.sealed_files import BUNDLE, KEY, beside, read_sealed
 from edge_sdk.crypto.sealing import AppKey, open_served
 from edge_sdk.errors import InputError
 
@@ -57,9 +57,12 @@ def _bundle(path: Path, app_key: AppKey | None) -> dict[str, Any]:
         "sha256": sealed.sha256,
         "entry": sealed.entry.to_json(),
     }
-    if sealed.entry.tier != "none" and app_key is None:
+    if sealed.entry.tier == "app-key" and app_key is None:
         return {**about, "inside": f"sealed with {sealed.entry.key_id}; give --app-key to look inside"}
-    return {**about, **_content(open_served(sealed.served, sealed.sha256, sealed.entry, app_key))}
+    if sealed.entry.tier == "device-key" and not beside(path, KEY).exists():
+        return {**about, "inside": f"sealed for enrolled devices; {beside(path, KEY).name} is not here"}
+    key = bundle_key(path, sealed, app_key)
+    return {**about, **_content(open_served(sealed.served, sealed.sha256, sealed.entry, key))}
 
 
 def _content(content: BundleContent) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class KeyFile:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         salt, nonce, public = random(16), random(12), public_hex(key)
-        cipher = AESGCM(_derive(passphrase, salt, log_n))
+        cipher = AESGCM(stretched(passphrase, salt, log_n))
         sealed = cipher.encrypt(nonce, key.private_bytes_raw(), _bound(name, public))
         return cls(name, public, log_n, salt, nonce, sealed)
 
@@ -100,7 +100,7 @@ class KeyFile:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
-            cipher = AESGCM(_derive(passphrase, self.salt, self.log_n))
+            cipher = AESGCM(stretched(passphrase, self.salt, self.log_n))
             seed = cipher.decrypt(self.nonce, self.sealed, _bound(self.name, self.public))
         except InvalidTag as error:
             variable = environment_variable(self.name)
@@ -142,7 +142,8 @@ class KeyFile:
             raise InputError(f"{what} is not a key file: {error}") from error
 
 
-def _derive(passphrase: str, salt: bytes, log_n: int) -> bytes:
+def stretched(passphrase: str, salt: bytes, log_n: int) -> bytes:
+    """The 32-byte key that scrypt makes of a passphrase, at the cost of 2 to the power of ``log_n``."""
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     return Scrypt(salt=salt, length=32, n=2**log_n, r=8, p=1).derive(passphrase.encode())

@@ -1,4 +1,4 @@
-"""Where commands get secrets from: the app key, and passphrases of key files."""
+"""Where commands get secrets from: app key, device credential, data keys, and passphrases of key files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from edge_sdk.crypto.keyfiles import Passphrase, environment_variable
-from edge_sdk.crypto.sealing import AppKey
+from edge_sdk.crypto.sealing import AppKey, BundleKey, Sealed
 from edge_sdk.errors import InputError
 
 _LONGEST_KEY_FILE: Final = 1_000
@@ -57,6 +57,52 @@ def app_key_option(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, app_key=key, **kwargs)
 
     return wrapped
+
+
+def credential_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--app-key`` and ``--device``; it receives ``credential``, a Credential or None."""
+
+    @app_key_option
+    @click.option(
+        "--device",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="Folder that 'edge device enroll' wrote, for bundles of the tier device-key.",
+    )
+    @wraps(command)
+    def wrapped(*args: Any, app_key: AppKey | None, device: Path | None, **kwargs: Any) -> Any:
+        if device is None:
+            return command(*args, credential=app_key, **kwargs)
+        from click.core import ParameterSource
+
+        from edge_sdk.crypto.credentials import DeviceCredential
+
+        context = click.get_current_context()
+        if context.get_parameter_source("app_key") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("give --app-key or --device, not both")
+        return command(*args, credential=DeviceCredential.from_folder(device), **kwargs)
+
+    return wrapped
+
+
+def bundle_key(
+    bundle: Path, sealed: Sealed, app_key: AppKey | None, passphrase: Passphrase | None = None
+) -> BundleKey | None:
+    """What opens a bundle on disk: the app key, or for the tier ``device-key`` the locked data key beside it.
+
+    Args:
+        bundle: path of the ``.bundle`` file.
+        sealed: what was read from it.
+        app_key: of the command.
+        passphrase: of data keys; by default from the environment, or asked for.
+
+    Raises:
+        InputError: that is missing or does not unlock.
+    """
+    if sealed.entry.tier != "device-key":
+        return app_key
+    from edge_sdk.crypto.data_key_files import read_data_key
+
+    return read_data_key(bundle, sealed, passphrase or command_line_passphrase())
 
 
 def command_line_passphrase(

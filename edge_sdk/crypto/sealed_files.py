@@ -1,6 +1,7 @@
 """A sealed bundle on disk: ``NAME.bundle`` and beside it its segment list and its entry.
 
-The entry is written last and read first: without it the other two are nothing, so a build that is killed
+Where it is sealed for enrolled devices, its data key lies there too, locked (:mod:`edge_sdk.crypto.data_key_files`).
+The entry is written last and read first: without it the others are nothing, so a build that is killed
 leaves no bundle rather than half a one.
 """
 
@@ -11,20 +12,35 @@ from pathlib import Path
 
 from edge_sdk.contract import document
 from edge_sdk.contract.entry import MAX_ENTRY_BYTES, Entry
+from edge_sdk.crypto.files import write_new_private
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.errors import FormatError, InputError, VerificationError
 from feature_spec.canonical import canonical_json
 from feature_spec.files import write_whole
 
-BUNDLE, SEGMENTS, ENTRY = ".bundle", ".bundle.segments", ".bundle.entry.json"
+BUNDLE, SEGMENTS, ENTRY, KEY = ".bundle", ".bundle.segments", ".bundle.entry.json", ".bundle.key"
 
 
-def write_sealed(sealed: Sealed, directory: Path) -> Path:
-    """Write the three files and return the path of the bundle; the name says model, version, target, recipe."""
+def beside(bundle: Path, suffix: str) -> Path:
+    """The file that goes with a ``.bundle`` file."""
+    return bundle.with_name(bundle.name.removesuffix(BUNDLE) + suffix)
+
+
+def write_sealed(sealed: Sealed, directory: Path, locked_key: bytes | None = None) -> Path:
+    """Write the files and return the path of the bundle; the name says model, version, target, recipe.
+
+    Args:
+        sealed: the bundle.
+        directory: made if need be; files of the same name are replaced.
+        locked_key: the data key of tier ``device-key``, locked.
+    """
     entry = sealed.entry
     stem = f"{entry.model}-{entry.model_version}-{entry.target}-{entry.recipe}"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / (stem + ENTRY)).unlink(missing_ok=True)
+    (directory / (stem + KEY)).unlink(missing_ok=True)
+    if locked_key is not None:
+        write_new_private(directory / (stem + KEY), locked_key)
     write_whole(directory / (stem + SEGMENTS), sealed.segments)
     write_whole(directory / (stem + BUNDLE), sealed.served)
     write_whole(directory / (stem + ENTRY), canonical_json({**entry.to_json(), "sha256": sealed.sha256}))
@@ -32,7 +48,7 @@ def write_sealed(sealed: Sealed, directory: Path) -> Path:
 
 
 def read_sealed(bundle: Path) -> Sealed:
-    """Read the three files; the bytes are those that the entry was made for.
+    """Read the bundle, its segment list and its entry; the bytes are those that the entry was made for.
 
     Raises:
         InputError: a file is missing, or ``bundle`` is no ``.bundle`` file.
@@ -40,10 +56,9 @@ def read_sealed(bundle: Path) -> Sealed:
     """
     if not bundle.name.endswith(BUNDLE):
         raise InputError(f"{bundle} is not a .bundle file; make one with 'edge bundle build'")
-    stem = bundle.name.removesuffix(BUNDLE)
     parts = {}
     for suffix in (ENTRY, BUNDLE, SEGMENTS):
-        path = bundle.with_name(stem + suffix)
+        path = beside(bundle, suffix)
         try:
             parts[suffix] = path.read_bytes()
         except FileNotFoundError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.publish import publish_release
@@ -31,11 +32,11 @@ def environment() -> dict[str, str]:
     return {environment_variable(name): passphrase(name) for name in NAMES}
 
 
-def serve(folder: Path) -> RunningServer:
-    """The world's server on a free port."""
+def serve(folder: Path, **options: Any) -> RunningServer:
+    """The world's server on a free port; with other options of ``model_server.serve.start`` where given."""
     root = (folder / "keys" / "root.json").read_bytes()
     keys = load_keys(folder / "keys" / "online", root, passphrase)
-    return start(root=root, keys=keys, data=folder / "edge-data", bind="127.0.0.1:0")
+    return start(root=root, keys=keys, data=folder / "edge-data", bind="127.0.0.1:0", **options)
 
 
 def build(folder: Path) -> None:

@@ -28,7 +28,8 @@ from edge_sdk.contract import golden
 from edge_sdk.contract.record import Budgets, BundleContent, FeatureInput, TensorSpec, open_plain
 from edge_sdk.contract.tolerance import Tolerance, compare
 from edge_sdk.crypto import sealing
-from edge_sdk.crypto.sealed_files import write_sealed
+from edge_sdk.crypto.data_key_files import read_data_key
+from edge_sdk.crypto.sealed_files import read_sealed, write_sealed
 from edge_sdk.crypto.sealing import AppKey, open_served
 from edge_sdk.errors import EdgeError, FormatError, InputError
 from edge_sdk.predict.spec import PredictorSpec
@@ -404,3 +405,43 @@ def test_a_key_in_the_environment(
         "--out", tmp_path / "bundles", *options,
     )  # fmt: skip
     assert [made["tier"] for made in built["bundles"]] == [tier]
+
+
+@pytest.mark.convert
+def test_a_bundle_for_enrolled_devices_keeps_its_key_locked_beside_it(
+    trained: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(trained, tmp_path / "model")
+    arguments = (
+        "build", tmp_path / "model", "--name", "goals", "--model-version", "2.0.0", "--target", "tflite",
+        "--target", "onnx", "--tier", "device-key", "--out", tmp_path / "bundles",
+    )  # fmt: skip
+    variable = "COACH_EDGE_PASSPHRASE_DATA_KEYS"
+    for passphrase, says in ((None, f"set {variable}"), ("", "is empty")):
+        if passphrase is not None:
+            monkeypatch.setenv(variable, passphrase)
+        with pytest.raises(InputError, match=says):
+            run(*arguments)
+        assert not (tmp_path / "bundles").exists()
+    monkeypatch.setenv(variable, "a passphrase")
+    made = run(*arguments)["bundles"]
+    assert [each["tier"] for each in made] == ["device-key"] * 2
+    keys = []
+    for each in made:
+        path = Path(each["path"])
+        lock = path.with_name(path.name + ".key")
+        assert lock.stat().st_mode & 0o777 == 0o600
+        sealed = read_sealed(path)
+        keys.append(read_data_key(path, sealed, lambda name: "a passphrase"))
+        assert run("verify", path)["sha256"] == sealed.sha256
+        for file in path.parent.iterdir():
+            assert keys[-1].secret not in file.read_bytes()
+            assert keys[-1].secret.hex().encode() not in file.read_bytes()
+    assert keys[0] != keys[1]
+    monkeypatch.setenv(variable, "another one")
+    with pytest.raises(InputError, match="wrong passphrase or damaged file"):
+        run("verify", made[0]["path"])
+    again = read_sealed(Path(made[0]["path"]))  # written anew without a key, it leaves no stale one
+    assert write_sealed(again, tmp_path / "bundles") == Path(made[0]["path"])
+    with pytest.raises(InputError, match="is missing; build the bundle again"):
+        run("verify", made[0]["path"])

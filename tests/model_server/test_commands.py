@@ -23,6 +23,7 @@ from model_server.device_commands import device
 from model_server.errors import NotFound, StartError, Unreachable
 from model_server.release_commands import Percent, release
 from model_server.serve import RunningServer
+from model_server.settings import Settings
 from tests.model_server import fleet
 from tests.model_server.test_live_server import LIVE_FIRST, LIVE_SECOND, NOW, hand_in
 
@@ -77,6 +78,43 @@ def test_serve_until_a_signal(
     assert sorted(path.name for path in (folder / "edge-data").iterdir()) == [
         "admin-token", "catalogue.sqlite", "key-encryption-keys", "objects",
     ]  # fmt: skip
+
+
+def test_what_serve_is_told_about_devices(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    def start(**options: Any) -> RunningServer:
+        given.update(options)
+        raise StartError("that will do")
+
+    monkeypatch.setattr(serving, "start", start)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    arn = "arn:aws:kms:eu-central-1:123456789012:key/abc"
+    origins = ("--origin", "https://Models.Example:443/", "--origin", "http://10.0.0.1:8765")
+    with pytest.raises(StartError, match="that will do"):
+        run(serve, "--root", "root.json", "--keys", "online", *origins, "--kms-key", arn, "--lease-days", "7")
+    assert given["settings"].origins == ("https://models.example", "http://10.0.0.1:8765")
+    assert given["settings"].lease_lifetime == timedelta(days=7)
+    assert repr(given["key_provider"]) == f"KmsKeyProvider({arn})"
+    with pytest.raises(StartError, match="that will do"):
+        run(serve, "--root", "root.json", "--keys", "online")
+    assert (given["settings"], given["key_provider"]) == (Settings(), None)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--origin", "models.example"), "--origin.*write an address"),
+        (("--origin", "https://models.example:x"), "--origin.*write an address"),
+        (("--kms-key", "alias/models"), "write the ARN of a key"),
+        (("--kms-key", "arn:aws:kms:eu-central-1:123456789012:alias/models"), "write the ARN of a key"),
+    ],
+)
+def test_what_serve_refuses_about_devices(options: tuple[str, ...], reason: str, folder: Path) -> None:
+    with pytest.raises(StartError, match=reason):
+        run(serve, "--root", "root.json", "--keys", "online", *options)
+    assert not (folder / "edge-data").exists()
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,24 @@ def test_who_gets_no_key(http: FlaskClient, phone: Phone, clock: FakeClock) -> N
     assert "is published" in refused(phone.ask(http, ahead), 404, "not-found")
 
 
+def test_a_recalled_bundle_is_lent_no_more_but_under_a_release_that_is_not(
+    server: Services, http: FlaskClient, phone: Phone, clock: FakeClock
+) -> None:
+    def recall(*releases: int) -> None:
+        server.publisher.set_directive("stable", "goal", {"recalled": list(releases)})
+
+    recall(1)
+    assert "was recalled" in refused(phone.ask(http), 404, "not-found")
+    recall()
+    assert phone.ask(http).status_code == 200
+    recall(1)
+    again = fleet.artifact(release=2)  # the same bytes, as after a rollback
+    server.publisher.publish(replace(FIRST, version=2, artifacts=(*FIRST.artifacts, again)).publication())
+    assert open_key_blob(phone.ask(http).data, DIRECTOR, phone.key, BUNDLE, clock()) == DATA_KEY
+    recall(1, 2)
+    assert "was recalled" in refused(phone.ask(http), 404, "not-found")
+
+
 def test_a_revoked_device_gets_no_more_keys_and_cannot_come_back(http: FlaskClient, phone: Phone) -> None:
     (row,) = http.get("/v1/admin/devices", headers=ADMIN).get_json()["devices"]
     assert row == {
