@@ -21,6 +21,7 @@ from edge_sdk.errors import (
 from edge_sdk.store import Cache, Slot
 
 if TYPE_CHECKING:
+    from edge_sdk.contract.record import BundleContent
     from edge_sdk.crypto.sealing import BundleKey
     from edge_sdk.keyring import Keyring
     from edge_sdk.loading import LoadedModel
@@ -164,6 +165,7 @@ class ServingModels:
 
     def _load_for_the_first_time(self, slot: Slot, key: BundleKey | None) -> LoadedModel:
         """Load what never answered in a process of an app; one that ends such processes is tried twice only."""
+        from edge_sdk.loading import load
         from edge_sdk.predict.prediction import Reason
         from edge_sdk.store.trying import trying
 
@@ -173,14 +175,20 @@ class ServingModels:
             with suppress(StoreError, RetryLater):
                 self._cache.change(lambda state: state.reverted(name, failure.reason))
             raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
+        content = self._open(artifact, key)  # before: that bytes are damaged says nothing against the model
         with trying(self._cache, artifact):
-            loaded = self._load_one(artifact, Reason.FRESH, key)
+            loaded = load(content, artifact, self._engine, self._max_sessions, Reason.FRESH)
         with suppress(StoreError, RetryLater):  # a full disk is no reason not to predict
             self._cache.change(lambda state: state.confirmed(artifact))
         return loaded
 
     def _load_one(self, artifact: Artifact, reason: Any, key: BundleKey | None) -> LoadedModel:
-        from edge_sdk.loading import load, open_bundle
+        from edge_sdk.loading import load
+
+        return load(self._open(artifact, key), artifact, self._engine, self._max_sessions, reason)
+
+    def _open(self, artifact: Artifact, key: BundleKey | None) -> BundleContent:
+        from edge_sdk.loading import open_bundle
 
         missing = set(artifact.entry.requires.split(" ")) - self._capabilities
         if missing:
@@ -192,8 +200,7 @@ class ServingModels:
             if served is None:
                 raise VerificationError(f"{artifact.path}: its bundle is gone from the cache; fetch it again")
             # What the state names was installed, and so went through every check.
-            content = open_bundle(served, artifact, key, known=True)
-        return load(content, artifact, self._engine, self._max_sessions, reason)
+            return open_bundle(served, artifact, key, known=True)
 
     def _keep(self, held: _Held) -> _Held:
         self._alive.add(held.loaded)

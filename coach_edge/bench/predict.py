@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from coach_edge.bench.goal_model import goal_rows, goal_spec, goal_tflite
-from coach_edge.bench.tflite_writer import dense_tflite
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.errors import InputError
 from edge_sdk.predict import Predictor
 from edge_sdk.runtime import Model, open_model

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.cli import run
 from device_tests.simulator.models import sealed_model
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.crypto.options import read_app_key
 from edge_sdk.crypto.sealed_files import read_sealed, write_sealed
 from edge_sdk.runtime import engine_named

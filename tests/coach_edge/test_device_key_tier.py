@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.cli import run
 from converters.release.keys import init_keys
 from device_tests.simulator.models import ROW, sealed_model
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk import DeviceCredential, EdgeClient, LeaseExpired, Reason
 from edge_sdk.contract.identifiers import format_time
 from edge_sdk.crypto.data_key import DataKey

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.publish import publish_release
 from converters.release.keys import init_keys, load_signers
 from device_tests.simulator.models import sealed_model
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk import EdgeClient
 from edge_sdk.crypto.keyfiles import environment_variable
 from edge_sdk.crypto.options import read_app_key

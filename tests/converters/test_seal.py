@@ -14,7 +14,6 @@ import click
 import numpy as np
 import pytest
 
-from coach_edge.bench.tflite_writer import TFLiteWriter
 from converters.errors import ConverterError, GateError, SourceError
 from converters.gates import LIMITS
 from converters.pipeline import Conversion, convert_ensemble
@@ -24,6 +23,7 @@ from converters.targets import TARGETS, Artifact, plan
 from converters.zoo.comparison import comparison_rows
 from converters.zoo.model_dir import TrainedModel, save_model
 from converters.zoo.training import Training
+from device_tests.simulator.tflite_writer import TFLiteWriter
 from edge_sdk.contract import golden
 from edge_sdk.contract.record import Budgets, BundleContent, FeatureInput, TensorSpec, open_plain
 from edge_sdk.contract.tolerance import Tolerance, compare

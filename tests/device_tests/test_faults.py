@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import importlib
 import inspect
 import os
-import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import edge_sdk
 from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, reached
 from device_tests.faults.power import Image, PowerSystem
 from device_tests.faults.report import Point, Report
@@ -26,6 +22,7 @@ from edge_sdk import erasing
 from edge_sdk.erasing import Receipt
 from edge_sdk.store import Cache, System
 from edge_sdk.store.partial import Partial
+from tests.device_tests.unchecked import without_hash_checks
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
@@ -90,7 +87,7 @@ class TestControls:
         prepared = Run(BY_NAME["deception"])
         end = prepared.points()[-1]
         assert not prepared.judge(end)[1]
-        checked = _without_hash_checks(monkeypatch)
+        checked = without_hash_checks(monkeypatch.setattr)
         assert {"edge_sdk.store.blobs", "edge_sdk.store.partial", "edge_sdk.crypto.sealing"} <= checked
         without = Run(BY_NAME["deception"])
         assert "usable" in {violation.invariant for violation in without.judge(end)[1]}
@@ -122,54 +119,6 @@ class TestControls:
         points = without.points([Fault.KILL])
         found = [found for point in [*points[::6], points[-1]] for found in without.judge(point)[1]]
         assert bool(found) is not (taken_out == "install id" and name == "erase-models")
-
-
-class _Agreeing:
-    """Of a digest that equals any other."""
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    def __ne__(self, other: object) -> bool:
-        return False
-
-
-class _Hex(_Agreeing, str):
-    __hash__ = str.__hash__
-
-
-class _Raw(_Agreeing, bytes):
-    __hash__ = bytes.__hash__
-
-
-class _Hashlib:
-    """Hashes as ever, and finds all digests equal."""
-
-    class sha256:
-        def __init__(self, data: Any = b"") -> None:
-            self._inner = hashlib.sha256(data)
-
-        def update(self, data: Any) -> None:
-            self._inner.update(data)
-
-        def digest(self) -> bytes:
-            return _Raw(self._inner.digest())
-
-        def hexdigest(self) -> str:
-            return _Hex(self._inner.hexdigest())
-
-
-def _without_hash_checks(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Take them out of all modules of the SDK; which had one."""
-    found = set()
-    for package in ("store", "update", "crypto"):
-        path = Path(edge_sdk.__file__).parent / package
-        for info in pkgutil.iter_modules([str(path)], f"edge_sdk.{package}."):
-            module = importlib.import_module(info.name)
-            if getattr(module, "hashlib", None) is hashlib:
-                monkeypatch.setattr(module, "hashlib", _Hashlib)
-                found.add(info.name)
-    return found
 
 
 @pytest.fixture(scope="module")

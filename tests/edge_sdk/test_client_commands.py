@@ -10,9 +10,9 @@ from typing import Any
 import click
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from device_tests.simulator.models import FEATURES, ROW, sealed_model
 from device_tests.simulator.repository import SERVER, Network, Repository
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk import commands
 from edge_sdk.crypto.options import APP_KEY_VARIABLE
 from edge_sdk.crypto.sealing import AppKey

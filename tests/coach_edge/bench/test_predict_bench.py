@@ -9,7 +9,7 @@ import pytest
 
 from coach_edge.bench import predict
 from coach_edge.bench.goal_model import goal_rows, goal_spec, goal_tflite
-from coach_edge.bench.tflite_writer import TFLiteWriter
+from device_tests.simulator.tflite_writer import TFLiteWriter
 from edge_sdk.errors import InputError
 from edge_sdk.predict import Predictor, Reason
 from edge_sdk.runtime import open_model

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from coach_edge.bench.tflite_writer import TFLiteWriter
 from converters.ensemble import OUTPUTS
 from converters.errors import ConversionError
 from converters.frameworks import quiet_stderr, tensorflow
 from converters.sources import Source, ensemble_source
 from converters.targets import coreml, onnx, tflite
+from device_tests.simulator.tflite_writer import TFLiteWriter
 from tests.converters.sources import built
 from tests.converters.sources.builders import random_ensemble
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.contract.rules import Condition, Rule, Rules
 from edge_sdk.errors import DeadlineExceeded, FormatError, InputError
 from edge_sdk.predict import Prediction, Predictor, PredictorSpec, Reason
@@ -409,7 +409,7 @@ def test_predicting_imports_no_update_machinery_and_opens_no_socket() -> None:
 import sys
 opened = []
 sys.addaudithook(lambda event, args: opened.append(event) if event.startswith("socket.") else None)
-from coach_edge.bench.tflite_writer import dense_tflite
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.predict import Predictor, PredictorSpec
 from edge_sdk.runtime import open_model
 with open_model(dense_tflite((2, 4, 1))) as model:

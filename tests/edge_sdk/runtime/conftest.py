@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coach_edge.bench.tflite_writer import TFLiteWriter
+from device_tests.simulator.tflite_writer import TFLiteWriter
 from tests.converters.coreml_eval.packages import Op, block, const, feature, package, program
 from tests.edge_sdk.runtime.fakes import WEIGHTS
 

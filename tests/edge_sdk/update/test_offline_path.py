@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from device_tests.simulator.models import ROW, sealed_model
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.runtime.engines import engine_named
 from tests.edge_sdk.conftest import MODEL, Device

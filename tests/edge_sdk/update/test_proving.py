@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from device_tests.simulator.models import sealed_model
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk import loading
 from edge_sdk.contract.record import Budgets
 from edge_sdk.errors import VerificationError
