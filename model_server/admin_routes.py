@@ -93,6 +93,10 @@ def blueprint(services: Services) -> Blueprint:
         value: dict[str, Any] = json.loads(services.repository.directives(envelope).to_bytes())
         return value
 
+    @routes.get("/telemetry")
+    def telemetry() -> dict[str, Any]:
+        return {"telemetry": services.telemetry.sums(request.args.get("model"))}
+
     @routes.put("/directives/<channel>/<model>")
     def set_directive(channel: str, model: str) -> dict[str, Any]:
         changes = document.parse(body(), "request", max_bytes=layout.MAX_REQUEST_BYTES)

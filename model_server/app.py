@@ -20,11 +20,12 @@ def create_app(services: Services) -> Flask:
     require("flask", extra="server")
     from flask import Flask
 
-    from model_server import admin_routes, device_routes, problems, public_routes
+    from model_server import admin_routes, device_routes, problems, public_routes, telemetry_routes
 
     app = Flask("model_server", static_folder=None)
     problems.install(app)
     app.register_blueprint(public_routes.blueprint(services))
     app.register_blueprint(admin_routes.blueprint(services))
     app.register_blueprint(device_routes.blueprint(services))
+    app.register_blueprint(telemetry_routes.blueprint(services))
     return app

@@ -167,6 +167,12 @@ class AdminClient:
         answer = self._json("GET", "/v1/admin/releases")
         return _expected(lambda: Fields(answer, "releases").array("releases"), self._url)
 
+    def telemetry(self, model: str | None = None) -> list[dict[str, Any]]:
+        """Sums of what devices told, of one model or of all, by release and hour."""
+        query = "" if model is None else f"?model={quote(model, safe='')}"
+        answer = self._json("GET", f"/v1/admin/telemetry{query}")
+        return _expected(lambda: Fields(answer, "telemetry").array("telemetry"), self._url)
+
     def directives(self) -> dict[str, Any]:
         """The directives in force.
 

@@ -16,6 +16,7 @@ from model_server.settings import Clock, Settings, utc_now
 from model_server.signing import OnlineSigner, Resigner
 from model_server.state import Repository
 from model_server.storage import ObjectStore
+from model_server.telemetry import Telemetry
 
 MIN_TOKEN_LENGTH = 16
 
@@ -31,6 +32,7 @@ class Services:
     settings: Settings
     token: str
     clock: Clock
+    telemetry: Telemetry
     leasing: Leasing | None = None
 
     def __repr__(self) -> str:
@@ -71,8 +73,9 @@ def create_services(
     publisher.recover()
     resigner = Resigner(repository, OnlineSigner(repository, keys, settings))
     resigner.tick(clock())
+    engine = catalogue.engine
+    telemetry = Telemetry(engine, repository)
     leasing = None
     if key_provider is not None:
-        engine = catalogue.engine
         leasing = Leasing(repository, keys, Devices(engine), BundleKeys(engine, key_provider), settings)
-    return Services(repository, publisher, resigner, catalogue, settings, token, clock, leasing)
+    return Services(repository, publisher, resigner, catalogue, settings, token, clock, telemetry, leasing)

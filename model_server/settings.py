@@ -29,6 +29,7 @@ class Settings:
         threads: requests served at the same time.
         origins: scheme, host and port of the addresses under which devices enrol; a proof names one of them.
         lease_lifetime: how long a device may use a data key before it asks again.
+        reports_per_minute: telemetry taken from one address; many devices may share one.
         drain_s: how long requests under way may take to finish when the server stops.
     """
 
@@ -42,4 +43,5 @@ class Settings:
     threads: int = 8
     origins: tuple[str, ...] = ()
     lease_lifetime: timedelta = timedelta(days=30)
+    reports_per_minute: int = 600
     drain_s: float = 5.0
