@@ -16,7 +16,8 @@ export const lengthPrefixed = (...fields) => Buffer.concat(fields.flatMap((field
 export const associatedData = ({ model, model_version: version, target, recipe, key_id: keyId }) =>
   lengthPrefixed("coach-edge/bundle/1", model, version, target, recipe, keyId);
 
-function gcmOpen(key, nonce, sealed, data = Buffer.alloc(0)) {
+/** What AES-256-GCM sealed, the tag at its end. */
+export function gcmOpen(key, nonce, sealed, data = Buffer.alloc(0)) {
   must(sealed.length >= TAG, "key");
   const cipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG });
   cipher.setAAD(data).setAuthTag(sealed.subarray(-TAG));
