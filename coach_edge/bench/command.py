@@ -9,7 +9,11 @@ import click
 
 from coach_edge.bench import machine
 
-BENCHES = {"faults": "coach_edge.bench.faults", "predict": "coach_edge.bench.predict"}
+BENCHES = {
+    "faults": "coach_edge.bench.faults",
+    "load": "coach_edge.bench.load",
+    "predict": "coach_edge.bench.predict",
+}
 """Name -> module with ``run(rounds)``, which returns the figures."""
 
 FORMAT_VERSION = 1

@@ -109,7 +109,7 @@ class TFLiteWriter:
         return maps
 
 
-def dense_tflite(widths: Sequence[int], seed: int = 0, *, batch: int = -1) -> bytes:
+def dense_tflite(widths: Sequence[int], seed: int = 0, *, batch: int = -1, alike: float = 0.0) -> bytes:
     """A network of fully connected layers with random weights: ``features`` [batch, first] to
     ``probability`` [batch, last], ReLU between, logistic at the end.
 
@@ -117,12 +117,15 @@ def dense_tflite(widths: Sequence[int], seed: int = 0, *, batch: int = -1) -> by
         widths: the width of the input and of each layer.
         seed: of the weights.
         batch: rows of one run; -1 for any.
+        alike: share of each layer's rows of weights that are the same row: these deflate to nearly nothing.
     """
     rng = np.random.default_rng(seed)
     writer = TFLiteWriter()
     first = last = writer.tensor("x", (batch, widths[0]))
     for number, (wide, narrow) in enumerate(pairwise(widths), start=1):
-        weights = writer.tensor(f"w{number}", (narrow, wide), rng.normal(size=(narrow, wide)) / np.sqrt(wide))
+        values = rng.normal(size=(narrow, wide)) / np.sqrt(wide)
+        values[: int(alike * narrow)] = values[0]
+        weights = writer.tensor(f"w{number}", (narrow, wide), values)
         bias = writer.tensor(f"b{number}", (narrow,), rng.normal(size=narrow) / 10)
         made = writer.tensor(f"y{number}", (batch, narrow))
         relu = int(number < len(widths) - 1)

@@ -8,11 +8,13 @@ threads at once, and no second copy of the model ever exists. Nothing is handed 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
+from time import perf_counter
 from typing import Final, Protocol
 
 from edge_sdk.contract import bundle, codec
@@ -24,7 +26,7 @@ from edge_sdk.crypto.streaming import HEADER_BYTES, Decryption
 from edge_sdk.errors import VerificationError
 
 _INFLATED: Final = 1 << 18  # bytes at once: few enough to stay in the processor's cache
-_WORTH_A_THREAD: Final = 4  # segments; a thread for fewer takes longer to start than it saves
+_SLOW_S = 0.25e-3  # a segment; where proving one takes less, two threads only stand in each other's way
 
 
 class Source(Protocol):
@@ -198,17 +200,24 @@ class _Encrypted(_Stored):
             super().check_list(entry)
 
 
+def _buffer() -> memoryview:
+    """Room for a segment, that goes back to the system and not to a heap that keeps it."""
+    return memoryview(mmap.mmap(-1, SEGMENT_BYTES))
+
+
 # -- threads -------------------------------------------------------------------------------------------
 
 
 def _gather(stored: _Stored, assembly: Assembly) -> None:
-    """All segments, each into its place: in order up to where the payload begins, then by two threads."""
-    spare, scratch = memoryview(bytearray(SEGMENT_BYTES)), memoryview(bytearray(SEGMENT_BYTES))
-    first = 0
+    """All segments, each into its place: in order up to where the payload begins, then by two threads if it pays."""
+    spare, scratch = _buffer(), _buffer()
+    first, took = 0, 0.0
     while first < len(stored.bounds) and not assembly.begun:
         low, high = stored.bounds[first]
         stored.read(first, spare[: high - low], scratch)
+        begun = perf_counter()
         stored.prove(first, spare[: high - low], scratch)
+        took = perf_counter() - begun
         assembly.append(spare[: high - low])
         first += 1
     rest = iter(range(first, len(stored.bounds)))
@@ -231,12 +240,12 @@ def _gather(stored: _Stored, assembly: Assembly) -> None:
 
     def help_out() -> None:
         try:
-            work(memoryview(bytearray(SEGMENT_BYTES)), memoryview(bytearray(SEGMENT_BYTES)))
+            work(_buffer(), _buffer())
         except BaseException as error:  # raised below, where there is somebody to catch it
             failures.append(error)
 
     helper = threading.Thread(target=help_out, name="edge-open")
-    if len(stored.bounds) - first >= _WORTH_A_THREAD and (os.cpu_count() or 1) > 1:
+    if took > _SLOW_S and len(stored.bounds) - first > 1 and (os.cpu_count() or 1) > 1:
         with suppress(RuntimeError):  # no more threads here: then this one does it all
             helper.start()
     try:
@@ -251,7 +260,7 @@ def _gather(stored: _Stored, assembly: Assembly) -> None:
 
 def _ahead(stored: _Stored) -> Iterator[memoryview]:
     """All segments in order."""
-    spare, scratch = memoryview(bytearray(SEGMENT_BYTES)), memoryview(bytearray(SEGMENT_BYTES))
+    spare, scratch = _buffer(), _buffer()
     for index, (low, high) in enumerate(stored.bounds):
         target = spare[: high - low]
         stored.read(index, target, scratch)

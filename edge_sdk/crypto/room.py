@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import io
 import sys
+from functools import cache
 from typing import Final
 
 _MADV_HUGEPAGE: Final = 14
@@ -43,4 +44,9 @@ def _in_huge_pages(view: memoryview) -> None:
     start = ctypes.addressof(ctypes.c_char.from_buffer(view))
     low, high = -(-start // _PAGE) * _PAGE, (start + len(view)) // _PAGE * _PAGE
     # Advice: what the system makes of it, and whether it knows it at all, changes nothing but the time.
-    ctypes.CDLL(None).madvise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), _MADV_HUGEPAGE)
+    _libc().madvise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), _MADV_HUGEPAGE)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
@@ -60,9 +61,20 @@ def contents(content: BundleContent) -> dict[str, bytes]:
     return {name: bytes(data) for name, data in content.files.items() if name != bundle.RECORD_NAME}
 
 
+@pytest.fixture(autouse=True)
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast the machine is."""
+    monkeypatch.setattr(opening, "_SLOW_S", 0.0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
 @pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("slow_s", [0.0, math.inf])
 @pytest.mark.parametrize(("tier", "codec"), KINDS)
-def test_every_file_comes_out_and_the_payload_is_ready_to_use(tier: str, codec: str, known: bool) -> None:
+def test_every_file_comes_out_and_the_payload_is_ready_to_use(
+    tier: str, codec: str, slow_s: float, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_SLOW_S", slow_s)
     made, files = sealed(tier, codec)
     content = opened(made.served, made, known=known)
     assert contents(content) == files
