@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 
 from edge_sdk.runtime.engine import Array
 
-_TYPES = {"float32": "FLOAT32", "int32": "INT32", "int8": "INT8"}
 _VERSION = 3  # of the TFLite schema
 
 
 class TFLiteWriter:
-    """Collects the tensors and operators of one graph; ``finish`` writes the file.
+    """Collects the tensors and operators of a graph, and of graphs that it calls; ``finish`` writes the file.
 
     The schema classes come with ai-edge-litert; importing them takes about 0.3 s.
     """
@@ -27,6 +26,7 @@ class TFLiteWriter:
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
         self._codes: list[Any] = []
+        self._graphs: list[Any] = []
 
     def tensor(
         self,
@@ -36,8 +36,20 @@ class TFLiteWriter:
         *,
         dtype: str = "float32",
         variable: bool = False,
+        scales: Sequence[float] = (),
+        zero_points: Sequence[int] = (),
+        axis: int = 0,
     ) -> int:
         """Add a tensor; -1 in the shape is a dimension that may vary.
+
+        Args:
+            name: of the tensor.
+            shape: its sides.
+            data: makes it a constant.
+            dtype: as NumPy calls it, or ``string``, ``resource``.
+            variable: keeps its value from one run to the next.
+            scales, zero_points: of quantized numbers; several are those along ``axis``.
+            axis: see ``scales``.
 
         Returns:
             Its index.
@@ -47,7 +59,7 @@ class TFLiteWriter:
         tensor.shape = [1 if side < 0 else side for side in shape]
         if -1 in shape:
             tensor.shapeSignature = list(shape)
-        tensor.type = getattr(self._schema.TensorType, _TYPES[dtype])
+        tensor.type = getattr(self._schema.TensorType, dtype.upper())
         tensor.isVariable = variable
         tensor.buffer = 0
         if data is not None:
@@ -55,41 +67,97 @@ class TFLiteWriter:
             buffer.data = np.frombuffer(data.astype(np.dtype(dtype).newbyteorder("<")).tobytes(), np.uint8)
             self._buffers.append(buffer)
             tensor.buffer = len(self._buffers) - 1
+        if scales:
+            tensor.quantization = self._schema.QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.zeroPoint = list(scales), list(zero_points)
+            tensor.quantization.quantizedDimension = axis
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 
     def operator(
-        self, code: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int = 1, **options: int
+        self,
+        code: str,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        *,
+        version: int = 1,
+        kind: str = "",
+        **options: int | bool | float | str,
     ) -> None:
-        """Add a builtin operator, named as in the schema (``FULLY_CONNECTED``), with its options' fields."""
+        """Add a builtin operator, named as in the schema (``FULLY_CONNECTED``), with its options' fields.
+
+        Args:
+            code: its name.
+            inputs, outputs: indices of tensors; -1 is an optional input that is not given.
+            version: of the operator.
+            kind: the schema's name of its options, without the ``Options``, where it is not that of the operator.
+            options: the fields.
+        """
         made = self._schema.OperatorCodeT()
         made.builtinCode = getattr(self._schema.BuiltinOperator, code)
         made.deprecatedBuiltinCode = min(made.builtinCode, 127)
         made.version = version
-        self._codes.append(made)
+        operator = self._operator(made, inputs, outputs)
+        wanted = f"{kind or code}Options".replace("_", "").lower()
+        for name in vars(self._schema.BuiltinOptions):
+            if name.lower() == wanted:  # some operators have nothing to set
+                operator.builtinOptionsType = getattr(self._schema.BuiltinOptions, name)
+                operator.builtinOptions = getattr(self._schema, f"{name}T")()
+        for field, value in options.items():
+            setattr(operator.builtinOptions, field, value)
+
+    def custom(self, name: str, inputs: Sequence[int], outputs: Sequence[int], options: bytes = b"") -> None:
+        """Add an operator that is not in the schema, with its options as a FlexBuffer."""
+        made = self._schema.OperatorCodeT()
+        made.builtinCode = made.deprecatedBuiltinCode = self._schema.BuiltinOperator.CUSTOM
+        made.customCode = name
+        self._operator(made, inputs, outputs).customOptions = np.frombuffer(options, np.uint8)
+
+    def _operator(self, code: Any, inputs: Sequence[int], outputs: Sequence[int]) -> Any:
+        self._codes.append(code)
         operator = self._schema.OperatorT()
         operator.opcodeIndex = len(self._codes) - 1
         operator.inputs, operator.outputs = list(inputs), list(outputs)
-        kind = "".join(part.capitalize() for part in code.split("_")) + "Options"
-        if hasattr(self._schema.BuiltinOptions, kind):  # some operators have nothing to set
-            operator.builtinOptionsType = getattr(self._schema.BuiltinOptions, kind)
-            operator.builtinOptions = getattr(self._schema, kind + "T")()
-        for field, value in options.items():
-            setattr(operator.builtinOptions, field, value)
         self._operators.append(operator)
+        return operator
+
+    def graph(self, build: Callable[[], tuple[Sequence[int], Sequence[int]]]) -> int:
+        """Add a graph that operators such as WHILE call.
+
+        Args:
+            build: adds its tensors and operators to this writer, and returns its inputs and outputs.
+
+        Returns:
+            Its number.
+        """
+        outer = self._tensors, self._operators
+        self._tensors, self._operators = [], []
+        inputs, outputs = build()
+        self._graphs.append(self._graph(inputs, outputs))
+        self._tensors, self._operators = outer
+        return len(self._graphs)
+
+    def _graph(self, inputs: Sequence[int], outputs: Sequence[int]) -> Any:
+        graph = self._schema.SubGraphT()
+        graph.name = f"graph {len(self._graphs)}"
+        graph.tensors, graph.operators = self._tensors, self._operators
+        graph.inputs, graph.outputs = list(inputs), list(outputs)
+        return graph
 
     def finish(
         self, inputs: Mapping[str, int], outputs: Mapping[str, int], signature: str | None = "serving_default"
     ) -> bytes:
         """The file; ``inputs`` and ``outputs`` give tensors their names in the signature."""
-        graph = self._schema.SubGraphT()
-        graph.name = "main"
-        graph.tensors, graph.operators = self._tensors, self._operators
-        graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
+        main = self._graph(list(inputs.values()), list(outputs.values()))
+        main.name = "main"
         model = self._schema.ModelT()
         model.version = _VERSION
         model.description = "written by hand"
-        model.buffers, model.operatorCodes, model.subgraphs = self._buffers, self._codes, [graph]
+        model.buffers, model.operatorCodes, model.subgraphs = (
+            self._buffers,
+            self._codes,
+            [main, *self._graphs],
+        )
         if signature is not None:
             named = self._schema.SignatureDefT()
             named.signatureKey = signature

@@ -43,24 +43,34 @@ class InputCheck:
         if inputs.keys() != self._inputs.keys():
             raise InputError(_wrong_names(inputs, self._inputs))
         arrays = {name: _array(inputs[name], info) for name, info in self._inputs.items()}
-        counts = {name: self._check_shape(arrays[name], info) for name, info in self._inputs.items()}
-        batches = {name: count for name, count in counts.items() if count is not None}
-        if len(set(batches.values())) > 1:
-            told = ", ".join(f"{name} has {count}" for name, count in batches.items())
-            raise InputError(f"inputs differ in their number of rows: {told}")
-        return arrays, (next(iter(batches.values())) if self._rows else 1)
+        for name, info in self._inputs.items():
+            self._check_shape(arrays[name], info)
+        return arrays, (self._count(arrays) if self._rows else 1)
 
-    def _check_shape(self, array: Array, info: TensorInfo) -> int | None:
-        """The number of rows, where the first dimension counts rows."""
-        free = bool(info.shape) and (info.shape[0] < 0 or self._rows)
-        wanted = (-1, *info.shape[1:]) if free else info.shape
+    def _count(self, arrays: Mapping[str, Array]) -> int:
+        """How many rows there are; free dimensions of a file need not be the same, rows of ours must be."""
+        if differing := rows_that_differ(arrays):
+            raise InputError(differing)
+        return len(next(iter(arrays.values())))
+
+    def _check_shape(self, array: Array, info: TensorInfo) -> None:
+        wanted = (-1, *info.shape[1:]) if self._rows else info.shape
         fits = array.ndim == len(wanted) and all(
             side == want or (want < 0 and side > 0) for side, want in zip(array.shape, wanted, strict=True)
         )
         if not fits:
             given = " x ".join(map(str, array.shape)) or "a single number"
             raise InputError(f"input {info} was given {given}")
-        return array.shape[0] if free else None
+
+
+def rows_that_differ(arrays: Mapping[str, Array]) -> str:
+    """A message, where inputs have different numbers of rows; else nothing."""
+    rows = {name: len(array) for name, array in arrays.items() if array.ndim}
+    if len(set(rows.values())) < 2:
+        return ""
+    return (
+        f"inputs differ in their number of rows: {', '.join(f'{name} has {n}' for name, n in rows.items())}"
+    )
 
 
 def _wrong_names(given: Mapping[str, Any], wanted: Mapping[str, TensorInfo]) -> str:
@@ -85,20 +95,20 @@ def _array(value: Any, info: TensorInfo) -> Array:
         raise InputError(f"input {info} was given {array.dtype.str}: byte order must be the machine's own")
     if array.dtype != info.dtype:
         array = _converted(array, info)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind in "fc" and not np.isfinite(array).all():
         raise InputError(f"input {info} holds {_first_bad(array)}; a model takes finite numbers only")
     return np.ascontiguousarray(array) if array.ndim else array
 
 
 def _converted(array: Array, info: TensorInfo) -> Array:
-    kinds = "iuf" if info.dtype.kind == "f" else "iu"
-    if info.dtype.kind not in "iuf" or array.dtype.kind not in kinds:
+    kinds = {"f": "iuf", "c": "iufc"}.get(info.dtype.kind, "iu")
+    if info.dtype.kind not in "iufc" or array.dtype.kind not in kinds:
         raise InputError(f"input {info} was given {array.dtype.name}")
     with np.errstate(over="ignore"):
         converted = array.astype(info.dtype)
-    if info.dtype.kind != "f" and not np.array_equal(converted, array):
+    if info.dtype.kind in "iu" and not np.array_equal(converted, array):
         raise InputError(f"input {info} was given numbers that do not fit into {info.dtype.name}")
-    if info.dtype.kind == "f" and array.dtype.kind == "f":
+    if array.dtype.kind in "fc":
         lost = np.isfinite(array) & ~np.isfinite(converted)
         if lost.any():
             raise InputError(
@@ -114,7 +124,11 @@ def _texts(array: Array, info: TensorInfo) -> Array:
         if not isinstance(item, (str, bytes)):
             raise InputError(f"input {info} was given a {type(item).__name__}; it takes texts or bytes")
         texts[place] = item.encode("utf-8") if isinstance(item, str) else bytes(item)
-    return texts
+    if texts.ndim:
+        return texts
+    # LiteRT takes the object in a single text for the text itself, and would answer with memory of this process.
+    text = bytes(texts[()])
+    return np.ndarray((), f"S{len(text)}", text)
 
 
 def _first_bad(array: Array) -> str:

@@ -20,11 +20,18 @@ class RunFailed(EdgeError):
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """Name, dtype and shape of one input or output; -1 in the shape is a dimension that may vary."""
+    """Name, dtype and shape of one input or output; -1 in the shape is a dimension that may vary.
+
+    ``scale`` and ``zero_point`` are those of quantized numbers: a raw number means
+    ``scale * (raw - zero_point)``. Nothing converts them here: inputs and outputs are raw, as the file declares
+    them. A scale of 0 means that the numbers stand for themselves.
+    """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    scale: float = 0.0
+    zero_point: int = 0
 
     def __str__(self) -> str:
         sides = " x ".join("any" if side < 0 else str(side) for side in self.shape)

@@ -47,11 +47,20 @@ class LiteRT:
 
         try:
             return _LiteRTSession(make, signature_graphs(model), renews=memory_of(model) is Memory.RESOURCES)
-        except (ValueError, RuntimeError, TypeError, KeyError, UnicodeDecodeError) as error:
+        except _REFUSALS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            if "find op for builtin opcode" in reason:
+            if _TOO_OLD in reason:
                 raise UpdateRequired(f"this LiteRT is too old for the model: {reason}") from error
+            if any(sign in reason for sign in _NOT_BUILT_IN):
+                raise UpdateRequired(
+                    f"the model needs operators that are not built into LiteRT: {reason} Convert it to builtin ones"
+                ) from error
             raise FormatError(f"LiteRT cannot load the TFLite model: {reason}") from error
+
+
+_REFUSALS = (ValueError, RuntimeError, TypeError, KeyError, UnicodeDecodeError)
+_TOO_OLD = "find op for builtin opcode"
+_NOT_BUILT_IN = ("unresolved custom op", "Select TensorFlow op(s)")
 
 
 def _sides(details: Mapping[str, Any]) -> tuple[int, ...]:
@@ -61,18 +70,37 @@ def _sides(details: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _info(name: str, details: Mapping[str, Any]) -> TensorInfo:
-    return TensorInfo(name, np.dtype(details["dtype"]), _sides(details))
+    # One pair for the whole tensor; (0.0, 0) where there is none, or one for each channel.
+    scale, zero_point = details["quantization"]
+    return TensorInfo(name, np.dtype(details["dtype"]), _sides(details), float(scale), int(zero_point))
 
 
-def _named(tensors: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _named(tensors: list[Mapping[str, Any]], kind: str) -> dict[str, Mapping[str, Any]]:
     """By the tensors' own names, made unique: without a signature they are all there is."""
     named: dict[str, Mapping[str, Any]] = {}
-    for details in tensors:
-        name, number = details["name"], 1
+    for place, details in enumerate(tensors):
+        own = details["name"] or f"{kind}_{place}"
+        name, number = own, 1
         while name in named:
-            name, number = f"{details['name']}:{number}", number + 1
+            name, number = f"{own}:{number}", number + 1
         named[name] = details
     return named
+
+
+Named = dict[str, Mapping[str, Any]]
+
+
+def _signature(interpreter: Any, key: str) -> tuple[Named, Named] | None:
+    """The tensors of a signature by name; None where it cannot be run.
+
+    Converters have written signatures of tensors that a later step removed: those models run by their tensors' names.
+    """
+    try:
+        runner = interpreter.get_signature_runner(key)
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    except (ValueError, RuntimeError):
+        return None
+    return (inputs, outputs) if outputs else None
 
 
 def _places(named: Mapping[str, Mapping[str, Any]]) -> list[int]:
@@ -82,9 +110,10 @@ def _places(named: Mapping[str, Mapping[str, Any]]) -> list[int]:
 def _allocate(interpreter: Any) -> bool:
     try:
         interpreter.allocate_tensors()
-    except RuntimeError:
+    except RuntimeError as error:
         # Sizes of 1, which stand for free dimensions until the first run, need not be possible.
-        if not any(side < 0 for details in interpreter.get_input_details() for side in _sides(details)):
+        free = any(side < 0 for details in interpreter.get_input_details() for side in _sides(details))
+        if not free or any(sign in str(error) for sign in _NOT_BUILT_IN):
             raise
         return False
     return True
@@ -107,12 +136,13 @@ class _LiteRTSession:
         ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
         if len(ins) > _TENSOR_LIMIT or not 0 < len(outs) <= _TENSOR_LIMIT:
             raise FormatError(f"TFLite model with {len(ins)} inputs and {len(outs)} outputs")
-        named_ins, named_outs = _named(ins), _named(outs)
+        named_ins, named_outs = _named(ins, "input"), _named(outs, "output")
         primary = _places(named_ins)
         signatures, found = [], False
         for key in interpreter.get_signature_list():
-            runner = interpreter.get_signature_runner(key)
-            sig_ins, sig_outs = runner.get_input_details(), runner.get_output_details()
+            if (known := _signature(interpreter, key)) is None:
+                continue
+            sig_ins, sig_outs = known
             signatures.append(
                 Signature(
                     key,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk.errors import InputError
-from edge_sdk.runtime.checking import InputCheck
+from edge_sdk.runtime.checking import InputCheck, rows_that_differ
 from edge_sdk.runtime.engine import Array, RunFailed, RunsSignatures, Session, Signature, TensorInfo
 from edge_sdk.runtime.pool import Pool, PoolStats
 
@@ -81,7 +81,7 @@ class Model:
             if self._stateful:
                 session.reset()
         except BaseException as error:
-            self._poisoned(session, error)
+            self._poisoned(session, error, arrays)
             raise
         self._release(session)
         return outputs
@@ -109,7 +109,7 @@ class Model:
             if self._stateful:
                 session.reset()
         except BaseException as error:
-            self._poisoned(session, error)
+            self._poisoned(session, error, arrays)
             raise
         self._release(session)
         return outputs, lent
@@ -133,16 +133,20 @@ class Model:
             if self._stateful:
                 session.reset()
         except BaseException as error:
-            self._poisoned(session, error)
+            self._poisoned(session, error, arrays)
             raise
         self._release(session)
         return outputs
 
-    def _poisoned(self, session: Session, error: BaseException) -> None:
+    def _poisoned(self, session: Session, error: BaseException, arrays: Mapping[str, Array]) -> None:
         # Also after an interrupt: the session is half-way through something.
         self.pool.discard(session)
         if isinstance(error, Exception):
-            raise RunFailed(f"the engine failed: {' '.join(str(error).split())}") from error
+            # Only the graph knows whether they may differ, so this comes after the fact.
+            hint = rows_that_differ(arrays)
+            raise RunFailed(
+                f"the engine failed: {' '.join(str(error).split())}{hint and f' ({hint})'}"
+            ) from error
 
     def _row_by_row(self, session: Session, arrays: Mapping[str, Array], rows: int) -> dict[str, Array]:
         answers = []

@@ -32,7 +32,8 @@ def open_model(
     """Open a model that you trust.
 
     A damaged model can kill the process inside the engine, so it is tried out in a child process first, which
-    takes a few tenths of a second. It can also load and answer wrongly, and nothing here notices: what comes over a
+    takes a few tenths of a second. The trial runs every signature on zeros, so a model that dies of certain inputs
+    only gets through. A damaged model can also load and answer wrongly, and nothing here notices: what comes over a
     network goes through ``edge_sdk.EdgeClient``.
 
     Args:

@@ -17,7 +17,9 @@ _OPERATOR_CODE, _OPERATOR_OPTIONS = 0, 4
 _CALL_ONCE_GRAPH = 0
 _TENSOR_IS_VARIABLE = 5
 _SIGNATURE_KEY, _SIGNATURE_GRAPH = 2, 4
-_CALL_ONCE, _ASSIGN_VARIABLE = 129, 144  # of BuiltinOperator
+# Of BuiltinOperator; the last three draw random numbers, each from a generator that goes on from run to run.
+_CALL_ONCE, _ASSIGN_VARIABLE = 129, 144
+_RANDOM = frozenset({146, 148, 149})
 _LIMIT = 1_000_000  # entries of a vector; a damaged file can claim more than it has
 
 
@@ -28,7 +30,7 @@ class Memory(enum.Enum):
     TENSORS = "tensors"
     """Variable tensors, which the interpreter can reset."""
     RESOURCES = "resources"
-    """Resource variables, which only a new interpreter forgets."""
+    """Resource variables and generators of random numbers, which only a new interpreter sets back."""
 
 
 class _Table:
@@ -96,10 +98,12 @@ def memory_of(model: bytes) -> Memory:
 
 
 def _writes_resources(root: _Table) -> bool:
-    """Whether any subgraph writes a resource, but for those that only set the first values, once."""
+    """Whether any subgraph draws random numbers, or writes a resource and not just its first value."""
     codes = [
         max(code.number(_CODE, "<i"), code.number(_CODE_OLD, "<b")) for code in root.tables(_MODEL_CODES)
     ]
+    if not _RANDOM.isdisjoint(codes):
+        return True
     if _ASSIGN_VARIABLE not in codes:
         return False
     writers, first_values = set(), set()

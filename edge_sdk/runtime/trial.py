@@ -36,6 +36,9 @@ _BOOT = (
     "main(job, pipe)\n"
 )
 _REPORT_LIMIT = 1 << 20
+_OUT_OF_TIME = getattr(
+    signal, "SIGXCPU", 1 << 20
+)  # a status that nothing has, where the system sets no limit
 # One thread each: a trial must not take the machine from what the app is doing.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
 # Without these some systems do not find the interpreter's own libraries.
@@ -152,6 +155,8 @@ def try_out(
     if ready != b"ready":
         reason = report.decode("utf-8", "replace") or _ending(status)
         raise TrialUnavailable(f"a child process cannot try the model out: {reason}")
+    if status == -_OUT_OF_TIME:
+        raise ModelTooSlow(f"the model took more than {limits.cpu_s} s of processor time in a child process")
     if status != 0:
         raise ModelCrashed(f"the model ended the process that tried it out: {_ending(status)}")
     return _told(report)

@@ -23,6 +23,7 @@ from edge_sdk.runtime.opening import open_model
 _TIMED_RUNS = 50
 _TIMED_NS = 250_000_000
 _ZEROS_LIMIT = 64 << 20  # bytes of one input; more is not worth a trial on zeros
+_FREE_SIDES = (1, 64)  # sizes of free dimensions; windows slide over the larger one
 
 
 def main(job: Mapping[str, Any], pipe: IO[bytes]) -> None:
@@ -107,12 +108,12 @@ def _trial(
         known = golden.from_bytes(cases)
         compared = sum(_prove(model, case, tolerances) for _ in range(2) for case in known)
         times = _time(model, [case.inputs for case in known])
-    elif (zeros := _zeros(model.inputs)) is not None:
-        try:
-            model.run(zeros)
-            times = _time(model, [zeros], runs=2)
-        except RunFailed:
-            pass  # zeros need not make sense to a model; what failed is an error here and not the end
+    else:
+        zeros = _run_zeros(model, model.inputs, None)
+        times = [] if zeros is None else _time(model, [zeros], runs=2)
+        for name, signature in model.signatures.items():
+            if (signature.inputs, signature.outputs) != (model.inputs, model.outputs):
+                _run_zeros(model, signature.inputs, name)
     p50, p99 = np.percentile(times, (50, 99)) if times else (0.0, 0.0)
     return {
         "load_ms": load_ms,
@@ -152,12 +153,33 @@ def _time(model: Model, inputs: list[Mapping[str, Array]], runs: int = _TIMED_RU
     return times
 
 
-def _zeros(inputs: tuple[TensorInfo, ...]) -> Mapping[str, Array] | None:
+def _run_zeros(
+    model: Model, inputs: tuple[TensorInfo, ...], signature: str | None
+) -> Mapping[str, Array] | None:
+    """Run on zeros, and return those that the model takes, if it takes any.
+
+    Zeros need not make sense to a model: what fails here is an error and not the end.
+    """
+    for side in _FREE_SIDES:
+        zeros = _zeros(inputs, side)
+        if zeros is None:
+            break
+        try:
+            model.run(zeros, signature=signature)
+        except RunFailed:
+            if any(known < 0 for info in inputs for known in info.shape):
+                continue
+            break
+        except InputError:
+            break  # an input that nobody can give, such as a resource
+        return zeros
+    return None
+
+
+def _zeros(inputs: tuple[TensorInfo, ...], free: int) -> Mapping[str, Array] | None:
     zeros: dict[str, Array] = {}
     for info in inputs:
-        if any(side < 0 for side in info.shape[1:]):
-            return None
-        shape = tuple(1 if side < 0 else side for side in info.shape)
+        shape = tuple(free if side < 0 else side for side in info.shape)
         if info.dtype.itemsize * int(np.prod(shape, dtype=np.float64)) > _ZEROS_LIMIT:
             return None
         zeros[info.name] = (

@@ -1,0 +1,132 @@
+"""Real TFLite files that kill the process which loads or runs them: one clear error, and this process lives.
+
+Found by some thousand mutations of small files; each is written or changed by code here. They die in the native
+library, of bytes that pass every check of the format.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_sdk.errors import EdgeError, FormatError
+from edge_sdk.runtime import ModelCrashed, ModelTooSlow, TrialLimits, open_model, try_out
+from tests.edge_sdk.runtime import tflite_models as models
+
+LOWEST = -(2**31)
+PICTURE = ("float32", (1, 8, 8, 1))
+HALF = [("float32", (1, 4, 4, 1))]
+
+
+def split() -> bytes:
+    parts = [("float32", (2, 2))] * 2
+    return models.one("SPLIT", [np.array(1, np.int32), ("float32", (2, 4))], parts, numSplits=65_535)
+
+
+def window(height: int, stride: int) -> bytes:
+    options = {"strideW": stride, "strideH": stride, "filterWidth": 2, "filterHeight": height}
+    return models.one("L2_POOL_2D", [PICTURE], HALF, kind="Pool2D", **options)
+
+
+def radius() -> bytes:
+    return models.one("LOCAL_RESPONSE_NORMALIZATION", [PICTURE], [PICTURE], radius=LOWEST)
+
+
+def modulo() -> bytes:
+    numbers = [np.array([LOWEST], np.int32), np.array([-1], np.int32)]
+    return models.one("FLOOR_MOD", numbers, [("int32", (1,))])
+
+
+def signature() -> bytes:
+    def point_beyond(tree: Any) -> None:
+        tree.signatureDefs[0].subgraphIndex = 9
+
+    return models.changed(models.echo("float32"), point_beyond)
+
+
+DEADLY: dict[str, tuple[Callable[[], bytes], str]] = {
+    "a loop whose body is the loop": (lambda: models.counting_up(into_itself=True), "SIGSEGV"),
+    "more splits than outputs": (split, "SIGSEGV"),
+    "a negative radius": (radius, "SIGSEGV"),
+    "a negative window": (lambda: window(LOWEST, 2), "SIGSEGV"),
+    "the lowest number modulo -1": (modulo, "SIGFPE"),
+    "a signature of a graph that is not there": (signature, "SIGSEGV"),
+}
+
+
+@pytest.mark.parametrize("name", DEADLY)
+def test_a_deadly_model_is_one_clear_error(name: str) -> None:
+    make, signal = DEADLY[name]
+    with pytest.raises(ModelCrashed, match=f"ended the process that tried it out: signal {signal}") as caught:
+        open_model(make())
+    assert "\n" not in str(caught.value)
+
+
+def test_they_are_deadly_indeed(tmp_path: Path) -> None:
+    """The control: without the trial, the process is gone."""
+    (tmp_path / "deadly.tflite").write_bytes(split())
+    script = (
+        "import sys; from edge_sdk.runtime import open_model; "
+        "open_model(sys.argv[1], proven=True).run({'x1': [[1] * 4] * 2})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "deadly.tflite")], capture_output=True
+    )
+    assert done.returncode < 0
+
+
+def test_a_second_signature_is_tried_too() -> None:
+    """The main graph is harmless; the one that only a signature runs divides the lowest number by -1."""
+
+    def add(tree: Any) -> None:
+        other = models.schema().ModelT.InitFromPackedBuf(bytearray(modulo()))
+        offset = len(tree.buffers)
+        graph, signature = other.subgraphs[0], other.signatureDefs[0]
+        for tensor in graph.tensors:
+            tensor.buffer += offset
+        for operator in graph.operators:
+            operator.opcodeIndex += len(tree.operatorCodes or [])
+        signature.subgraphIndex, signature.signatureKey = 1, b"other"
+        tree.buffers += other.buffers
+        tree.operatorCodes = [*(tree.operatorCodes or []), *other.operatorCodes]
+        tree.subgraphs.append(graph)
+        tree.signatureDefs.append(signature)
+
+    model = models.changed(models.echo("float32"), add)
+    with open_model(model, proven=True) as runs:
+        assert set(runs.signatures) == {"serving_default", "other"}
+    with pytest.raises(ModelCrashed, match="SIGFPE"):
+        open_model(model)
+
+
+def test_one_that_never_ends_is_too_slow() -> None:
+    with pytest.raises(ModelTooSlow, match="more than 1 s of processor time"):
+        try_out(models.for_ever(), "litert", limits=TrialLimits(cpu_s=1))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: models.one("SPACE_TO_DEPTH", [("float32", (1, 4, 4, 1))], HALF, blockSize=0),
+        lambda: window(2, 0),
+        lambda: models.one("RESIZE_BILINEAR", [PICTURE, np.array([40_000, 40_000], np.int32)], [PICTURE]),
+        lambda: models.one(
+            "FILL", [np.array([2**30, 2**30], np.int32), np.ones((), "f4")], [("float32", (-1, -1))]
+        ),
+        lambda: models.one(
+            "GATHER", [np.ones((5, 2), "f4"), np.array([2**30], np.int32)], [("float32", (1, 2))]
+        ),
+    ],
+    ids=["no block", "no stride", "huge picture", "huge fill", "index out of bounds"],
+)
+def test_what_the_library_notices_is_one_clear_error(make: Callable[[], bytes]) -> None:
+    with pytest.raises(EdgeError) as caught:
+        open_model(make())
+    assert isinstance(caught.value, (FormatError, ModelCrashed))
+    assert "\n" not in str(caught.value)
