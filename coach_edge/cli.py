@@ -133,8 +133,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message())
     except click.exceptions.Exit as error:
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("stopped", status=130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        cause = error.__cause__ if isinstance(error, click.Abort) else error
+        return _fail(str(cause or "") or "stopped", status=130)
     except FAILURES as error:
         return _fail(str(error))
     return 0

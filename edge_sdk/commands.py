@@ -43,6 +43,13 @@ _engine = click.option(
 @click.option(
     "--root", type=_FILE, required=True, help="root.json that the app ships; all trust begins there."
 )
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="URL",
+    help="Another server with the same bundles, asked where the first one fails; may be given several times.",
+)
 @_cache
 @click.option("--channel", default="stable", show_default=True, help="Channel whose releases to follow.")
 @click.option(
@@ -60,6 +67,7 @@ def fetch(
     name: str,
     server: str,
     root: Path,
+    mirrors: tuple[str, ...],
     cache: Path,
     channel: str,
     policy: str,
@@ -76,10 +84,15 @@ def fetch(
         unmetered=unmetered or None,
         require_unmetered=chosen is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND,
     )
-    with EdgeClient.open(cache, server, root.read_bytes(), channel, credential, engine) as client:
-        done = client.update(name, chosen, conditions, _progress())
-        done = client.wait().get(name, done)
-        active = client.status()["models"].get(name, {}).get("active")
+    trusted = root.read_bytes()
+    try:
+        with EdgeClient.open(cache, server, trusted, channel, credential, engine, mirrors=mirrors) as client:
+            done = client.update(name, chosen, conditions, _progress())
+            done = client.wait().get(name, done)
+            active = client.status()["models"].get(name, {}).get("active")
+    except KeyboardInterrupt:
+        kept = f"{name}: stopped; what came is kept, and the same command goes on from there"
+        raise KeyboardInterrupt(kept) from None
     if done.status is UpdateStatus.FAILED or active is None:
         kind: type[EdgeError] = (
             RetryLater if done.status in (UpdateStatus.OFFLINE, UpdateStatus.POSTPONED) else NotAvailable

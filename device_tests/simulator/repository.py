@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 from tuf.api.metadata import (
+    Delegations,
     Metadata,
     MetaFile,
     Role,
@@ -60,6 +61,7 @@ class Repository:
         versions, issued, expires: by role, with ``directives`` among them.
         custom: what is signed in place of an artifact's entry, by path.
         directives: what is said, by channel and model.
+        delegations: of the targets to other roles, which no honest publisher of ours makes.
         files: what the server hands out, by path; a callable gives the pieces of an answer.
         key_server: lends keys of bundles to enrolled devices, signed as directives are.
     """
@@ -77,6 +79,7 @@ class Repository:
         self.custom: dict[str, dict[str, Any]] = {}
         self.floors: dict[str, int] = {}
         self.directives: dict[str, dict[str, Directive]] = {}
+        self.delegations: Delegations | None = None
         self.manifest_version: int | None = None
         self.files: dict[str, bytes | Callable[[], Iterator[bytes]]] = {}
         self.key_server = KeyServer()
@@ -166,7 +169,8 @@ class Repository:
             )
             for path, s in self.sealed.items()
         }
-        return self._sign("targets", Targets(targets=targets, **self._common("targets", extra)))
+        signed = Targets(targets=targets, delegations=self.delegations, **self._common("targets", extra))
+        return self._sign("targets", signed)
 
     def sign_snapshot(self, targets: bytes) -> bytes:
         meta = {"targets.json": _meta(self.versions["targets"], targets)}

@@ -18,7 +18,7 @@ from edge_sdk.contract.document import Fields
 from edge_sdk.contract.entry import Entry
 from edge_sdk.contract.manifest import Artifact, Director, check_floors
 from edge_sdk.crypto import dsse
-from edge_sdk.errors import FormatError, VerificationError
+from edge_sdk.errors import FormatError, UpdateRequired, VerificationError
 from edge_sdk.trust.marks import Marks, RoleMark
 
 TUF_ROLES: Final = ("root", "timestamp", "snapshot", "targets")
@@ -78,7 +78,7 @@ def accept(signed: Mapping[str, Mapping[str, Any]], envelope: bytes, marks: Mark
 
     1. The clock is not before the newest signed time seen.
     2. Root, timestamp, snapshot and targets are in force: not expired, and not issued in the future.
-    3. Targets name a director, floors, and artifacts with an entry each.
+    3. Targets delegate to nobody, and name a director, floors, and artifacts with an entry each.
     4. The director signed the directives; they are in force.
     5. The directives go with this very version of the targets.
     6. No version is below its high-water mark.
@@ -92,6 +92,7 @@ def accept(signed: Mapping[str, Mapping[str, Any]], envelope: bytes, marks: Mark
     Raises:
         ClockError: 1, or a time of issue in the future.
         FormatError: not the form that the protocol pages fix.
+        UpdateRequired: the targets delegate: artifacts that this SDK would not look for may be elsewhere.
         NotTogether: 5.
         VerificationError: any other step fails.
     """
@@ -105,6 +106,11 @@ def accept(signed: Mapping[str, Mapping[str, Any]], envelope: bytes, marks: Mark
         _check_in_force(role, issued[-1], part.checked("expires", identifiers.parse_time), now)
 
     targets = Fields(signed["targets"], "targets")  # 3
+    delegations = signed["targets"].get("delegations") or {}
+    if delegations.get("roles") or delegations.get("succinct_roles"):
+        raise UpdateRequired(
+            "targets delegate to other roles, which this SDK does not follow; update the app, or publish without"
+        )
     director = Director.from_json(targets.mapping(DIRECTOR))
     floors = targets.mapping(FLOORS)
     check_floors(floors, "targets")

@@ -10,27 +10,34 @@ import http.client
 import io
 import socket
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+_LOOK_S: Final = 0.2
+"""How often who waits for bytes looks whether somebody has ended it."""
 
-def timed_pools(answer_s: float, read_s: float, **settings: Any) -> PoolManager:
+
+def timed_pools(answer_s: float, read_s: float, is_over: Callable[[], bool], **settings: Any) -> PoolManager:
     """A pool manager whose connections give up.
 
     Args:
         answer_s: from the beginning of a request to the end of the answer's headers, connecting included. Asking
             for the address, and trying several, ends by the system's and the connection's own timeouts.
         read_s: between two pieces of the body; see :meth:`TimedConnection.next_piece`.
+        is_over: whether nobody wants any answer any more.
         settings: for the pool manager.
     """
 
     class Http(TimedConnection):
         limits = (answer_s, read_s)
+        ended = staticmethod(is_over)
 
     class Https(TimedConnection, HTTPSConnection):
         limits = (answer_s, read_s)
+        ended = staticmethod(is_over)
 
     class HttpPool(HTTPConnectionPool):
         ConnectionCls = Http
@@ -47,6 +54,7 @@ class TimedConnection(HTTPConnection):
     """A connection with deadlines in place of patience; ``limits`` are ``answer_s`` and ``read_s``."""
 
     limits: tuple[float, float]
+    ended: Callable[[], bool]
     _until: float | None = None
     _incoming: _Incoming | None = None
 
@@ -69,7 +77,7 @@ class TimedConnection(HTTPConnection):
     ) -> http.client.HTTPResponse:
         """The answer, whose headers are to be read."""
         assert self._until is not None
-        self._incoming = _Incoming(sock, self._until, self.limits[1])
+        self._incoming = _Incoming(sock, self._until, self.limits[1], self.ended)
         self._until = None
         return http.client.HTTPResponse(self._incoming, *args, **kwargs)  # type: ignore[arg-type]
 
@@ -82,9 +90,12 @@ class TimedConnection(HTTPConnection):
 class _Incoming(io.RawIOBase):
     """What comes from a socket until the deadline; in place of the socket where an answer is read."""
 
-    def __init__(self, sock: socket.socket, deadline: float, patience: float) -> None:
+    def __init__(
+        self, sock: socket.socket, deadline: float, patience: float, ended: Callable[[], bool]
+    ) -> None:
+        # The raw file keeps the socket open and is never read: one timeout would end it.
         self._socket, self._raw = sock, sock.makefile("rb", buffering=0)
-        self._patience = patience
+        self._patience, self._ended = patience, ended
         self.deadline = deadline
 
     def makefile(self, mode: str) -> io.BufferedReader:
@@ -97,11 +108,16 @@ class _Incoming(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """As of any raw stream, in time or not at all."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        self._socket.settimeout(min(left, self._patience))
-        return self._raw.readinto(buffer)
+        until = min(self.deadline, time.monotonic() + self._patience)
+        while (left := until - time.monotonic()) > 0:
+            if self._ended():
+                raise ConnectionAbortedError("the client was closed")
+            self._socket.settimeout(min(left, _LOOK_S))
+            try:
+                return self._socket.recv_into(buffer)
+            except TimeoutError:
+                continue
+        raise TimeoutError("the deadline has passed")
 
     def close(self) -> None:
         """Let go of the socket, which closes when nothing else holds it."""

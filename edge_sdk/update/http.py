@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from ipaddress import ip_address
@@ -32,15 +33,18 @@ class HttpTransport:
     ) -> None:
         self._limits = limits or HttpLimits()
         self._clock = clock
+        self._closed = threading.Event()
         self._pool = timed_pools(
             self._limits.answer_s,
             self._limits.read_s,
+            self._closed.is_set,
             timeout=urllib3.Timeout(connect=self._limits.connect_s, read=self._limits.read_s),
             retries=False,
         )
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; whoever waits for an answer gets none."""
+        self._closed.set()
         self._pool.clear()
 
     def request(

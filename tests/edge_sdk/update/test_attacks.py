@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tuf.api.metadata import DelegatedRole, Delegations, SuccinctRoles
 
 from device_tests.simulator.models import fake_model, renamed
 from device_tests.simulator.repository import Repository, key_id
@@ -196,6 +197,14 @@ def other_targets_of_the_same_version(device: Device) -> None:
     repository.files[TARGETS] = repository.sign_targets()
 
 
+def delegated(**roles: Any) -> Attack:
+    def attack(device: Device) -> None:
+        device.repository.delegations = Delegations({}, **roles)
+        device.repository.write()
+
+    return attack
+
+
 def another_bundle(device: Device) -> None:
     device.repository.files[BUNDLE] = fake_model(0.9, 2).served
 
@@ -276,6 +285,16 @@ REFUSED: dict[str, tuple[Attack, type[EdgeError], str]] = {
         FormatError,
         "envelope is not valid JSON",
     ),
+    "targets delegated": (
+        delegated(roles={"others": DelegatedRole("others", [], 1, False, paths=["others/*"])}),
+        UpdateRequired,
+        "delegate to other roles",
+    ),
+    "targets delegated to bins": (
+        delegated(succinct_roles=SuccinctRoles([], 1, 8, "bin")),
+        UpdateRequired,
+        "delegate to other roles",
+    ),
     "bundle swapped": (another_bundle, VerificationError, "other bytes|more than"),
     "bundle changed": (
         served(BUNDLE, lambda data: data[:50] + bytes([data[50] ^ 1]) + data[51:]),
@@ -335,6 +354,12 @@ def test_refused(device: Device, name: str) -> None:
             client.update(MODEL)
     assert accepted(device) == after_refresh
     assert device.predicts() == (1, pytest.approx(0.0875))
+
+
+def test_a_delegation_to_nobody_is_none(device: Device) -> None:
+    device.repository.delegations = Delegations({}, {})
+    device.repository.publish(NEW)
+    assert device.open().update(MODEL).release == NEW.entry.release
 
 
 def test_the_honest_publication_is_taken(device: Device) -> None:

@@ -83,14 +83,23 @@ def test_but_not_everywhere(url: str, locations: list[str], message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "location",
-    ["https://storage.example.net/x", "http://models.example.org/x", "https://models.example.org:444/x"],
+    ("url", "location"),
+    [
+        (SITE, "https://storage.example.net/x"),
+        (SITE, "http://models.example.org/x"),
+        (SITE, "https://models.example.org:444/x"),
+        (SITE, "//storage.example.net/x"),
+        (LAN, "https://10.0.0.7/x"),
+        (LAN, "https://storage.example.net/x"),
+        (TOY, "https://storage.example.net/x"),
+        (TOY, "http://127.0.0.1:9000/x"),
+    ],
 )
-def test_what_no_digest_is_known_of_stays_on_its_origin(location: str) -> None:
+def test_what_no_digest_is_known_of_stays_on_its_origin(url: str, location: str) -> None:
     transport = Answers(location)
     with pytest.raises(Offline, match="redirects to another server"):
-        transport.request("GET", SITE)
-    assert transport.asked == [SITE]
+        transport.request("GET", url)
+    assert transport.asked == [url]
 
 
 def test_three_and_no_more() -> None:
