@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from edge_sdk.baselines import Baseline, find_baselines
+from edge_sdk.chain import Chain
 from edge_sdk.contract import identifiers
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.erasing import EraseScope, Receipt, erase, finish_erasing
@@ -72,6 +74,7 @@ class EdgeClient:
         mirrors: tuple[str, ...],
         limits: HttpLimits | None,
         random: Random,
+        baselines: Mapping[str, Baseline],
     ) -> None:
         self._cache = cache
         self._server = server
@@ -84,7 +87,9 @@ class EdgeClient:
         self._retry = retry
         self._random = random
         self._keyring = Keyring(cache, credential, clock)
-        self._serving = ServingModels(cache, engine, capabilities, max_sessions, self._keyring)
+        self._baselines = baselines
+        chain = Chain(cache, engine, capabilities, max_sessions, self._keyring, baselines)
+        self._serving = ServingModels(cache, chain, self._keyring)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, self._keyring)
         self._making = threading.Lock()
         self._made: Updates | None = None
@@ -109,6 +114,7 @@ class EdgeClient:
         capabilities: frozenset[str] | None = None,
         recipes: tuple[str, ...] = PREFERENCE,
         random: Random | None = None,
+        baselines: Iterable[str | os.PathLike[str]] = (),
     ) -> EdgeClient:
         """Open a cache, or make one; an erase that was begun is finished first.
 
@@ -136,6 +142,8 @@ class EdgeClient:
             capabilities: what the device can run; by default what the engine can.
             recipes: which to take where a release has several that fit, best first; then the smallest.
             random: source of install ids; that of ``system`` by default.
+            baselines: ``.bundle`` files that the app ships inside itself, each with its ``.bundle.entry.json``
+                beside it, at most one a model. Where nothing that was fetched works, they answer, and say BASELINE.
 
         Raises:
             InputError: an argument is wrong, such as a root that is none for a new cache.
@@ -150,6 +158,7 @@ class EdgeClient:
         others = _mirrors(mirrors)
         disk = Disk(system)
         random = random or disk.system.random
+        shipped = find_baselines(baselines, disk)
         cache = Cache.open(Path(cache_dir), root, random, disk)
         finish_erasing(cache, random, disk.system.now)
         return cls(
@@ -168,6 +177,7 @@ class EdgeClient:
             mirrors=others,
             limits=limits,
             random=random,
+            baselines=shipped,
         )
 
     # -- with a network --------------------------------------------------------------------------------
@@ -277,20 +287,23 @@ class EdgeClient:
         Loaded once, and again only when another release became active. What was handed out before keeps
         working until it is dropped or the client is closed. Where the active bundle turns out to be damaged,
         the previous one answers, and its predictions say LAST_KNOWN_GOOD, until the bundle is fetched again. So it
-        does where the lease of the active one's key has ended, until that is renewed. Ask for the model each time:
-        what is still held when a lease ends goes on working.
+        does where the lease of the active one's key has ended, until that is renewed. Where no bundle of the cache
+        works, or none is there yet, the app's baseline answers (BASELINE) until an update brings one; and where a
+        bundle is whole, but its model does not load here, the default that its record declares (FALLBACK). Ask for
+        the model each time: what is still held when a lease ends goes on working.
 
         Raises:
-            NotAvailable: it is not installed.
-            LeaseExpired: its key was lent until now, and there is no previous one that opens.
+            NotAvailable: it is not installed, and there is no baseline; or it was recalled.
+            LeaseExpired: its key was lent until now, and nothing stands in.
             InputError: it is sealed for another key, or was fetched for another engine.
-            VerificationError: its bundle is damaged, and there is no previous one.
+            VerificationError: its bundle is damaged or does not work here, and nothing stands in.
+            UpdateRequired: it needs a newer engine, and nothing stands in.
         """
         return self._serving.model(name)
 
     def status(self) -> dict[str, Any]:
         """What the cache holds: models, marks, bytes; how updates in the background ended, and why keys that are lent
-        to this device could not be renewed."""
+        to this device could not be renewed. Beside it, the baselines of the app."""
         state = self._cache.state()
         marks = state.marks
         return {
@@ -308,6 +321,9 @@ class EdgeClient:
                     **({"withdrawn": slot.withdrawn} if slot.withdrawn else {}),
                 }
                 for name, slot in sorted(state.models.items())
+            },
+            "baselines": {
+                name: self._described(baseline.artifact) for name, baseline in sorted(self._baselines.items())
             },
             "failures": {
                 digest: {"times": failure.times, "reason": failure.reason, "quarantined": failure.final}

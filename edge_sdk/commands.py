@@ -156,7 +156,8 @@ def status(cache: Path) -> dict[str, Any]:
     with EdgeClient.open(cache) as client:
         found = client.status()
     # These belong to a running client and say nothing about a folder.
-    return {key: value for key, value in found.items() if key not in ("background", "channel", "not_renewed")}
+    aside = ("background", "baselines", "channel", "not_renewed")
+    return {key: value for key, value in found.items() if key not in aside}
 
 
 @click.command()

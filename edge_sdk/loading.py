@@ -32,6 +32,7 @@ class LoadedModel:
     Attributes:
         record: everything that is known about it.
         artifact: what it was loaded from, with its entry.
+        reason: why it answers, and not another.
         predict: from named numbers to a :class:`Prediction`; see :meth:`Predictor.predict`.
         predict_batch: the same for a table; see :meth:`Predictor.predict_batch`.
         run: from tensors to tensors; see :meth:`edge_sdk.runtime.Model.run`.
@@ -40,6 +41,7 @@ class LoadedModel:
     def __init__(self, model: Model, record: Record, artifact: Artifact, reason: Reason) -> None:
         self.record = record
         self.artifact = artifact
+        self.reason = reason
         self._model = model
         self.run: Callable[..., dict[str, Array]] = model.run
         # Attributes and not methods: a method more on the way would cost every prediction.

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import threading
 import weakref
-from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from edge_sdk.chain import Chain
 from edge_sdk.contract.manifest import Artifact
-from edge_sdk.errors import (
-    EdgeError,
-    InputError,
-    LeaseExpired,
-    NotAvailable,
-    RetryLater,
-    StoreError,
-    VerificationError,
-)
+from edge_sdk.errors import NotAvailable
+from edge_sdk.predict.prediction import Reason
 from edge_sdk.store import Cache, Slot
 
 if TYPE_CHECKING:
-    from edge_sdk.contract.record import BundleContent
-    from edge_sdk.crypto.sealing import BundleKey
     from edge_sdk.keyring import Keyring
     from edge_sdk.loading import LoadedModel
-    from edge_sdk.runtime.engine import Engine
     from edge_sdk.store.disk import Stamp
 
 
@@ -33,17 +23,21 @@ _Stamps = tuple["Stamp | None", "Stamp | None"]
 """Of a bundle, and of the key that was lent for it."""
 
 
+_Found = tuple[Artifact, str] | None
+"""What is active and why it was withdrawn, if it was; None where nothing is installed."""
+
+
 class _Held(NamedTuple):
     """A loaded model.
 
     Attributes:
-        active: what was active then.
-        loaded: the model, which may be a stand-in for it.
+        found: what the state said then.
+        loaded: the model, which may be a stand-in for what is active.
         until: when the lease of its key ends, where it has one.
         stamps: for a stand-in, what lay there in place of a bundle and a key that open.
     """
 
-    active: Artifact
+    found: _Found
     loaded: LoadedModel
     until: datetime | None
     stamps: _Stamps | None = None
@@ -54,25 +48,12 @@ class ServingModels:
 
     Args:
         cache: whose models.
-        engine: what runs them.
-        capabilities: of the engine.
-        max_sessions: how many threads may compute in one model at once.
-        keyring: for sealed bundles.
+        chain: says which one, and loads it.
+        keyring: tells the time by which leases end.
     """
 
-    def __init__(
-        self,
-        cache: Cache,
-        engine: str | Engine,
-        capabilities: frozenset[str],
-        max_sessions: int,
-        keyring: Keyring,
-    ) -> None:
-        self._cache = cache
-        self._engine = engine
-        self._capabilities = capabilities
-        self._max_sessions = max_sessions
-        self._keyring = keyring
+    def __init__(self, cache: Cache, chain: Chain, keyring: Keyring) -> None:
+        self._cache, self._chain, self._keyring = cache, chain, keyring
         self._closed = False
         self._models: dict[str, _Held] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
@@ -82,22 +63,21 @@ class ServingModels:
     def model(self, name: str) -> LoadedModel:
         """See :meth:`edge_sdk.client.EdgeClient.model`."""
         self.check_open()
-        slot = self._slot(name)
         held = self._models.get(name)
-        if held is not None and self._still_right(held, slot):
+        if held is not None and self._still_right(held, self._cache.state().models.get(name)):
             return held.loaded
         with self._loading:
             self.check_open()
-            slot = self._slot(name)
+            slot = self._cache.state().models.get(name)
             held = self._models.get(name)
             if held is None or not self._still_right(held, slot):
-                held = self._keep(self._load(slot))
+                held = self._load(name, slot)
             return held.loaded
 
     def adopt(self, loaded: LoadedModel, until: datetime | None) -> None:
         """Serve a model that was loaded to prove it, until the lease of its key ends."""
         with self._loading:
-            self._keep(_Held(loaded.artifact, loaded, until))
+            self._keep(_Held((loaded.artifact, ""), loaded, until))
 
     def check_open(self) -> None:
         """Raise NotAvailable once closed."""
@@ -121,88 +101,34 @@ class ServingModels:
         for loaded in alive:
             loaded.close()
 
-    def _still_right(self, held: _Held, slot: Slot) -> bool:
-        if held.active != slot.active or slot.withdrawn:
+    def _still_right(self, held: _Held, slot: Slot | None) -> bool:
+        if held.found != _found(slot):
             return False
         if held.until is not None and held.until <= self._keyring.now():
             return False  # load again: the lease may have been renewed
+        if held.stamps is None:
+            return True
+        if held.loaded.reason is Reason.BASELINE and self._chain.is_recalled(held.loaded.artifact):
+            return False
         # A stand-in goes when other files lie where those did that did not open; until then they are not tried again.
-        return held.loaded.artifact == slot.active or held.stamps == self._stamps(slot.active)
+        return held.stamps == self._stamps(slot)
 
-    def _stamps(self, artifact: Artifact) -> _Stamps:
-        return self._cache.stamp(artifact.sha256), self._keyring.stamp(artifact)
+    def _stamps(self, slot: Slot | None) -> _Stamps:
+        if slot is None:
+            return None, None
+        return self._cache.stamp(slot.active.sha256), self._keyring.stamp(slot.active)
 
-    def _slot(self, name: str) -> Slot:
-        models = self._cache.state().models
-        if name not in models:
-            has = ", ".join(sorted(models)) or "no model yet"
-            raise NotAvailable(f"{name!r} is not in {self._cache.folder}, which has {has}; fetch it first")
-        return models[name]
-
-    def _load(self, slot: Slot) -> _Held:
-        from edge_sdk.predict.prediction import Reason
-
-        if slot.withdrawn:
-            raise NotAvailable(
-                f"{slot.active.path} must not be used ({slot.withdrawn}), and nothing stands in; update"
-            )
-        stamps = self._stamps(slot.active)
-        try:
-            key, until = self._keyring.unlock(slot.active)
-            if slot.confirmed:
-                return _Held(slot.active, self._load_one(slot.active, Reason.FRESH, key), until)
-            return _Held(slot.active, self._load_for_the_first_time(slot, key), until)
-        except (VerificationError, LeaseExpired):
-            if slot.previous is None:
-                raise
-            try:
-                key, until = self._keyring.unlock(slot.previous)
-                stand_in = self._load_one(slot.previous, Reason.LAST_KNOWN_GOOD, key)
-                return _Held(slot.active, stand_in, until, stamps)
-            except EdgeError:
-                pass  # then what is wrong with the active one is the news
-            raise
-
-    def _load_for_the_first_time(self, slot: Slot, key: BundleKey | None) -> LoadedModel:
-        """Load what never answered in a process of an app; one that ends such processes is tried twice only."""
-        from edge_sdk.loading import load
-        from edge_sdk.predict.prediction import Reason
-        from edge_sdk.store.trying import trying
-
-        artifact, name = slot.active, slot.active.entry.model
-        failure = self._cache.state().failures.get(artifact.sha256)
-        if failure is not None and failure.final:
-            with suppress(StoreError, RetryLater):
-                self._cache.change(lambda state: state.reverted(name, failure.reason))
-            raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
-        content = self._open(artifact, key)  # before: that bytes are damaged says nothing against the model
-        with trying(self._cache, artifact):
-            loaded = load(content, artifact, self._engine, self._max_sessions, Reason.FRESH)
-        with suppress(StoreError, RetryLater):  # a full disk is no reason not to predict
-            self._cache.change(lambda state: state.confirmed(artifact))
-        return loaded
-
-    def _load_one(self, artifact: Artifact, reason: Any, key: BundleKey | None) -> LoadedModel:
-        from edge_sdk.loading import load
-
-        return load(self._open(artifact, key), artifact, self._engine, self._max_sessions, reason)
-
-    def _open(self, artifact: Artifact, key: BundleKey | None) -> BundleContent:
-        from edge_sdk.loading import open_bundle
-
-        missing = set(artifact.entry.requires.split(" ")) - self._capabilities
-        if missing:
-            raise InputError(
-                f"{artifact.path} was fetched for another engine (it needs {', '.join(sorted(missing))}); "
-                "open the client with that engine, or fetch again"
-            )
-        with self._cache.reading(artifact.sha256) as served:
-            if served is None:
-                raise VerificationError(f"{artifact.path}: its bundle is gone from the cache; fetch it again")
-            # What the state names was installed, and so went through every check.
-            return open_bundle(served, artifact, key, known=True)
+    def _load(self, name: str, slot: Slot | None) -> _Held:
+        stamps = self._stamps(slot)
+        loaded, until = self._chain.load(name, slot)
+        answers_itself = slot is not None and loaded.reason is Reason.FRESH
+        return self._keep(_Held(_found(slot), loaded, until, None if answers_itself else stamps))
 
     def _keep(self, held: _Held) -> _Held:
         self._alive.add(held.loaded)
-        self._models[held.active.entry.model] = held
+        self._models[held.loaded.name] = held
         return held
+
+
+def _found(slot: Slot | None) -> _Found:
+    return None if slot is None else (slot.active, slot.withdrawn)

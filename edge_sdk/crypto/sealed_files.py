@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from edge_sdk.contract import document
+from edge_sdk.contract import document, identifiers
 from edge_sdk.contract.entry import MAX_ENTRY_BYTES, Entry
 from edge_sdk.crypto.files import write_new_private
 from edge_sdk.crypto.sealing import Sealed
@@ -54,8 +54,7 @@ def read_sealed(bundle: Path) -> Sealed:
         InputError: a file is missing, or ``bundle`` is no ``.bundle`` file.
         VerificationError: the files do not belong together.
     """
-    if not bundle.name.endswith(BUNDLE):
-        raise InputError(f"{bundle} is not a .bundle file; make one with 'edge bundle build'")
+    _check_name(bundle)
     parts = {}
     for suffix in (ENTRY, BUNDLE, SEGMENTS):
         path = beside(bundle, suffix)
@@ -64,9 +63,8 @@ def read_sealed(bundle: Path) -> Sealed:
         except FileNotFoundError as error:
             raise InputError(f"{path} is missing; build the bundle again with 'edge bundle build'") from error
     try:
-        fields = document.parse(parts[ENTRY], "its entry", max_bytes=2 * MAX_ENTRY_BYTES)
-        sha256 = fields.pop("sha256", None)
-        sealed = Sealed(parts[BUNDLE], parts[SEGMENTS], Entry.from_json(fields))
+        entry, sha256 = parse_entry(parts[ENTRY])
+        sealed = Sealed(parts[BUNDLE], parts[SEGMENTS], entry)
     except FormatError as error:
         raise VerificationError(f"{bundle}: {error}; build it again") from error
     if sealed.sha256 != sha256 or hashlib.sha256(sealed.segments).hexdigest() != sealed.entry.segments_sha256:
@@ -74,3 +72,29 @@ def read_sealed(bundle: Path) -> Sealed:
             f"{bundle}: bundle, segments and entry do not belong together; build it again"
         )
     return sealed
+
+
+def entry_path(bundle: Path) -> Path:
+    """Where the entry of a ``.bundle`` file lies.
+
+    Raises:
+        InputError: ``bundle`` is none.
+    """
+    _check_name(bundle)
+    return beside(bundle, ENTRY)
+
+
+def parse_entry(data: bytes) -> tuple[Entry, str]:
+    """The entry in its file, and the digest of the served bytes.
+
+    Raises:
+        FormatError: malformed.
+    """
+    fields = document.parse(data, "its entry", max_bytes=2 * MAX_ENTRY_BYTES)
+    sha256 = identifiers.sha256_hex(fields.pop("sha256", None), "its entry: sha256")
+    return Entry.from_json(fields), sha256
+
+
+def _check_name(bundle: Path) -> None:
+    if not bundle.name.endswith(BUNDLE):
+        raise InputError(f"{bundle} is not a .bundle file; make one with 'edge bundle build'")

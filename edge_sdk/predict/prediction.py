@@ -18,8 +18,10 @@ class Reason(enum.StrEnum):
     """Computed, but the features are older than the model may rely on."""
     LAST_KNOWN_GOOD = "last_known_good"
     """Computed by an earlier release, because the newest one does not work here; told before stale features."""
+    BASELINE = "baseline"
+    """Computed by the model that the app ships inside itself, because nothing that was fetched works here."""
     FALLBACK = "fallback"
-    """Not computed in time: the values that the record declares for this case."""
+    """Not computed, in time or at all: the values that the record declares for this case."""
 
 
 class Prediction(NamedTuple):

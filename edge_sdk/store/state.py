@@ -82,6 +82,7 @@ class State:
         failures: of bundles that did not work here, by digest of the served bytes.
         wanted: digests of bundles whose download was begun, by model name.
         commits: the latest changes, oldest first; each has a random name.
+        recalled: digests of bundles that no release offers any more, since every release that did was recalled.
     """
 
     install_id: str
@@ -93,6 +94,7 @@ class State:
     failures: Mapping[str, Failure] = field(default_factory=dict)
     wanted: Mapping[str, str] = field(default_factory=dict)
     commits: tuple[str, ...] = ()
+    recalled: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         identifiers.install_id(self.install_id)
@@ -106,7 +108,7 @@ class State:
         for name, slot in self.models.items():
             if slot.active.entry.model != name:
                 raise FormatError(f"state: the model under {name!r} is {slot.active.entry.model!r}")
-        for digest in (*self.failures, *self.wanted.values()):
+        for digest in (*self.failures, *self.wanted.values(), *self.recalled):
             identifiers.sha256_hex(digest, "state: bundle")
         for name in ("trust", "models", "failures", "wanted"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
@@ -153,8 +155,12 @@ class State:
         slot = self.models.get(model)
         if slot is None or slot.active.sha256 != artifact.sha256:
             return self
+        return self.worked(artifact)._with(model, replace(slot, confirmed=True))
+
+    def worked(self, artifact: Artifact) -> State:
+        """The state once ``artifact`` answered here: how it failed before is forgotten."""
         failures = {digest: f for digest, f in self.failures.items() if digest != artifact.sha256}
-        return replace(self._with(model, replace(slot, confirmed=True)), failures=failures)
+        return replace(self, failures=failures)
 
     def reverted(self, model: str, reason: str) -> State:
         """The state once the active bundle of ``model`` must not be used: the previous one does, or none."""
@@ -203,6 +209,7 @@ class State:
                 {"sha256": d, "times": f.times, "reason": f.reason} for d, f in self.failures.items()
             ],
             "wanted": dict(self.wanted),
+            "recalled": sorted(self.recalled),
             "commits": list(self.commits),
         }
         return canonical_json({"format": FORMAT, "sha256": _digest(body), "body": body})
@@ -248,6 +255,7 @@ class State:
             {x.text("sha256"): Failure(x.integer("times", 1), x.text("reason")) for x in failures},
             {} if first else {name: wanted.text(name) for name in f.mapping("wanted")},
             () if first else tuple(map(str, f.array("commits"))),
+            frozenset(map(str, f.array("recalled") if "recalled" in body else ())),  # the first SDKs had none
         )
 
 

@@ -92,7 +92,23 @@ def _accepting(state: State, trust: Mapping[str, str], trusted: Trusted) -> Stat
         marks = state.marks.advance(trusted.marks.roles, [trusted.marks.signed_time])
     except VerificationError as error:
         raise RetryLater(f"another process was quicker: {error}; update again") from error
-    return recalling(replace(state, trust=trust, marks=marks), trusted.directives)
+    state = replace(state, trust=trust, marks=marks, recalled=recalled_bundles(trusted))
+    return recalling(state, trusted.directives)
+
+
+def recalled_bundles(trusted: Trusted) -> frozenset[str]:
+    """Digests of the bundles that were recalled in some channel and that no other release offers there.
+
+    A device may have one that it never installed: as the baseline inside its app.
+    """
+    recalled: set[tuple[str, str]] = set()
+    offered: set[tuple[str, str]] = set()
+    for artifact in trusted.artifacts.values():
+        entry = artifact.entry
+        directive = trusted.directives.directive(entry.model, entry.channel)
+        is_recalled = directive is not None and entry.release in directive.recalled
+        (recalled if is_recalled else offered).add((entry.channel, artifact.sha256))
+    return frozenset(digest for _channel, digest in recalled - offered)
 
 
 def recalling(state: State, directives: Directives) -> State:

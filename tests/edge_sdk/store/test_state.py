@@ -57,6 +57,7 @@ states = st.builds(
     failures,
     st.dictionaries(names, digests, max_size=3),
     st.lists(names, max_size=3).map(tuple),
+    st.frozensets(digests, max_size=3),
 )
 
 
