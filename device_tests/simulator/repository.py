@@ -258,12 +258,17 @@ class Network:
         if method == "POST" and path.startswith(KEYS_PATH):
             status, data = self.repository.lend(path.removeprefix(KEYS_PATH), headers, body or b"")
             return Answer(status, {"Content-Length": str(len(data))}, _pieces(data))
-        if method != "GET":
+        if method not in ("GET", "HEAD"):
             return Answer(405, {"Content-Length": "0"}, iter(()))
         found = self.repository.files[path]
         if callable(found):
             return Answer(200, {}, found())
-        return _served(found, headers)
+        return _head(found) if method == "HEAD" else _served(found, headers)
+
+
+def _head(data: bytes) -> Answer:
+    etag = f'"{hashlib.sha256(data).hexdigest()}"'
+    return Answer(200, {"ETag": etag, "Content-Length": str(len(data))}, iter(()))
 
 
 def _served(data: bytes, headers: Mapping[str, str]) -> Answer:

@@ -29,6 +29,7 @@ ENDED: Final = "it ended the process that loaded it"
 MAX_REMEMBERED: Final = 64
 """Bundles whose failures are remembered; the oldest is forgotten first."""
 MAX_BYTES: Final = 4_000_000
+_DELTA: Final = "/delta"
 TRUST_FILES: Final = ("root.json", "timestamp.json", "snapshot.json", "targets.json", "directives.json")
 
 
@@ -80,7 +81,7 @@ class State:
         marks: below which nothing is accepted any more.
         models: by model name.
         failures: of bundles that did not work here, by digest of the served bytes.
-        wanted: digests of bundles whose download was begun, by model name.
+        wanted: digests of bundles whose download was begun, by model name, and of deltas, by ``name/delta``.
         commits: the latest changes, oldest first; each has a random name.
         recalled: digests of bundles that no release offers any more, since every release that did was recalled.
     """
@@ -128,13 +129,16 @@ class State:
             self,
             models={**self.models, entry.model: slot.activate(artifact) if slot else Slot(artifact)},
             marks=self.marks.with_release(entry.model, entry.channel, entry.release),
-            wanted={name: digest for name, digest in self.wanted.items() if name != entry.model},
+            wanted={key: digest for key, digest in self.wanted.items() if _model_of(key) != entry.model},
         )
         return installed.confirmed(artifact)
 
-    def wanting(self, artifact: Artifact) -> State:
-        """The state while ``artifact`` is being downloaded."""
-        return replace(self, wanted={**self.wanted, artifact.entry.model: artifact.sha256})
+    def wanting(self, artifact: Artifact, delta: str = "") -> State:
+        """The state while ``artifact`` is being downloaded, or the delta with this digest that makes it."""
+        model = artifact.entry.model
+        others = {key: digest for key, digest in self.wanted.items() if _model_of(key) != model}
+        mine = {model: artifact.sha256} | ({model + _DELTA: delta} if delta else {})
+        return replace(self, wanted={**others, **mine})
 
     def trying(self, artifact: Artifact) -> State:
         """The state while ``artifact`` is loaded for the first time: should that end the process, it counts."""
@@ -257,6 +261,10 @@ class State:
             () if first else tuple(map(str, f.array("commits"))),
             frozenset(map(str, f.array("recalled") if "recalled" in body else ())),  # the first SDKs had none
         )
+
+
+def _model_of(key: str) -> str:
+    return key.removesuffix(_DELTA)
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -55,19 +55,21 @@ class Partial(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A bundle, as its entry is signed.
+    """A bundle, as its entry is signed; or another object whose digest and length are known.
 
     Attributes:
         name: for messages.
         sha256: of its bytes.
         length: of them.
-        segments_sha256: of its segment list.
+        segments_sha256: of its segment list; what is not longer than one segment has none.
+        path: where servers have it; that of a bundle where it is empty.
     """
 
     name: str
     sha256: str
     length: int
     segments_sha256: str
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class _Download:
         self._wanted, self._partial, self._means = wanted, partial, means
         self._control, self._progress = control, progress
         self._retries: Retries = means.retry.begin(wanted.name, control, means.monotonic)
-        self._url = "{}/v1/bundles/" + wanted.sha256
+        self._path = wanted.path or f"/v1/bundles/{wanted.sha256}"
         self._tags: dict[str, str | None] = dict.fromkeys(means.servers, f'"{wanted.sha256}"')
         self._bad: Counter[tuple[str, int]] = Counter()
         self._under_way: tuple[int, hashlib._Hash] | None = None
@@ -228,9 +230,7 @@ class _Download:
             )
         start, stop = segments.bounds(run[0])[0] + self._held[run[0]], segments.bounds(run[-1])[1]
         tag = self._tags[server]
-        part = ask(
-            self._means.transport, self._url.format(server), wanted.name, start, stop, wanted.length, tag
-        )
+        part = ask(self._means.transport, server + self._path, wanted.name, start, stop, wanted.length, tag)
         with part.answer as answer:
             if answer.status == 200 and start and tag is not None and part.tag not in (None, tag):
                 # Storage behind a redirect tags in its own way. Digests, not tags, say what the bytes are.

@@ -16,6 +16,7 @@ from edge_sdk.trust.resolving import floor_of
 from edge_sdk.update.borrowing import borrow
 from edge_sdk.update.device import Device
 from edge_sdk.update.downloading import Means, Wanted, download
+from edge_sdk.update.patching import Offer, look_for, make
 from edge_sdk.update.policy import Conditions, UpdateStatus
 from edge_sdk.update.proving import prove_apart
 from edge_sdk.update.undertaking import Undertaking
@@ -43,7 +44,7 @@ def install(
 
     1. The directives, the floors and the marks say which artifact, or that there is none.
     2. Its key is borrowed, where it is lent to devices, so that who gets none downloads nothing. Then its bytes are
-       downloaded, unless they are here already (a rollback names old ones).
+       downloaded, unless they are here already (a rollback names old ones), or made by a delta from what is active.
     3. They are verified and opened in memory.
     4. In a child process the model loads, gives all golden cases twice within the record's tolerances, and keeps
        its budgets; then it loads here, and gives them again.
@@ -77,11 +78,11 @@ def install(
         obstacle = conditions.obstacle or _no_room(cache, artifact, conditions)
         if obstacle:
             return Installation(UpdateStatus.POSTPONED, obstacle)
+    offer = None if whole else look_for(cache, undertaking, artifact, _room(cache, artifact, conditions))
     if not whole or artifact.entry.tier == LENT:
-        cache.change(lambda state: state.wanting(artifact))
+        cache.change(lambda state: state.wanting(artifact, offer.sha256 if offer else ""))
     borrow(device.keyring, undertaking.transport, undertaking.server, artifact, trusted.director)  # 2
-    if not whole:
-        fetch(cache, undertaking, artifact)
+    detail = "" if whole else _bring(cache, undertaking, device, artifact, offer)
     undertaking.control.check()
     key, until = device.keyring.unlock(artifact)
     with cache.reading(artifact.sha256) as served:  # what lies on the disk counts, not what was sent there
@@ -97,17 +98,22 @@ def install(
         except BaseException:
             loaded.close()
             raise
-    return Installation(UpdateStatus.INSTALLED, loaded=loaded, until=until)
+    return Installation(UpdateStatus.INSTALLED, detail, loaded, until)
 
 
 def _no_room(cache: Cache, artifact: Artifact, conditions: Conditions) -> str:
-    free = cache.disk.free_bytes(cache.folder)
-    if free >= artifact.length + conditions.min_free_bytes:
+    room = _room(cache, artifact, conditions)
+    if room >= 0:
         return ""
     return (
         f"the bundle has {artifact.length} bytes, {conditions.min_free_bytes} more are to stay free, and "
-        f"{free} are free on this disk"
+        f"{room + artifact.length + conditions.min_free_bytes} are free on this disk"
     )
+
+
+def _room(cache: Cache, artifact: Artifact, conditions: Conditions) -> int:
+    """Bytes that may be used besides those of the bundle."""
+    return cache.disk.free_bytes(cache.folder) - artifact.length - conditions.min_free_bytes
 
 
 def _installing(state: State, artifact: Artifact, before: Slot | None) -> State:
@@ -147,6 +153,19 @@ def _resolve(cache: Cache, trusted: Trusted, model: str, device: Device) -> Reso
         installed=slot.active if slot is not None and whole and not slot.withdrawn else None,
         preference=device.preference,
     )
+
+
+def _bring(
+    cache: Cache, undertaking: Undertaking, device: Device, artifact: Artifact, offer: Offer | None
+) -> str:
+    """Have the bundle in the cache, by a delta if that works; what to tell of it."""
+    refused = ""
+    if offer is not None:
+        refused = make(cache, undertaking, device.keyring, offer, artifact)
+        if not refused:
+            return f"by a delta of {offer.length} bytes from release {offer.base.entry.release}"
+    fetch(cache, undertaking, artifact)
+    return refused and f"whole, as its delta did not do: {refused}"
 
 
 def fetch(cache: Cache, undertaking: Undertaking, artifact: Artifact) -> None:
