@@ -13,15 +13,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_sdk.predict.latency import LatencyHistogram, LatencyRecorder
+from edge_sdk.predict.prediction import Prediction
 
 FALLBACK: Final = "fallbacks"
-FAILURE: Final = "failures"
+STALE: Final = "stale"
+BUSY: Final = "busy"
+BROKEN: Final = "broken"
+REFUSED: Final = "refused"
 HIT: Final = "cache_hits"
 MISS: Final = "cache_misses"
 
 Event = tuple[int, int] | str
 """An answer, as nanoseconds of waiting and of computing; or one of the words above."""
 
+Seen = tuple[tuple[float, ...], Prediction]
+"""What a prediction was made from, in the order of the features and filled up, and what came of it."""
+
+_WORDS: Final = (FALLBACK, STALE, BUSY, BROKEN, REFUSED, HIT, MISS)
+RECENT: Final = 1000
 _GATHER: Final = 256  # sorting them takes some 50 us: one call in 256, beyond the 99th percentile
 
 
@@ -32,14 +41,20 @@ class PredictionCounts:
     Attributes:
         queue, compute: how long answers waited, and how long the engine took; those that came too late as well.
         fallbacks: of the answers, how many are the record's fallback.
-        failures: calls that raised although nothing was wrong with their input.
+        stale: of the answers, how many were computed from features too old.
+        busy: calls that raised because there was no session, or no time.
+        broken: calls that raised because the engine failed.
+        refused: calls that raised because of their input.
         cache_hits, cache_misses: where the predictor has a result cache; a hit is in no histogram.
     """
 
     queue: LatencyHistogram
     compute: LatencyHistogram
     fallbacks: int
-    failures: int
+    stale: int
+    busy: int
+    broken: int
+    refused: int
     cache_hits: int
     cache_misses: int
 
@@ -49,6 +64,11 @@ class PredictionCounts:
         return self.queue.count + self.cache_hits
 
     @property
+    def failures(self) -> int:
+        """Calls that raised although nothing was wrong with their input."""
+        return self.busy + self.broken
+
+    @property
     def hit_rate(self) -> float | None:
         """Share of the look-ups in the result cache that found something; None without any."""
         looked = self.cache_hits + self.cache_misses
@@ -56,11 +76,18 @@ class PredictionCounts:
 
 
 class PredictionCounters:
-    """Counts; any thread may. About 0.15 us a call. A forked child goes on from its parent's counts."""
+    """Counts; any thread may. About 0.15 us a call. A forked child goes on from its parent's counts.
+
+    Attributes:
+        recent: the latest single predictions that were computed, until somebody takes them out. They stay in memory.
+        saw: adds one to them.
+    """
 
     def __init__(self) -> None:
         self._gathered: deque[Event] = deque()
         self._append = self._gathered.append
+        self.recent: deque[Seen] = deque(maxlen=RECENT)
+        self.saw = self.recent.append
         self._queue, self._compute = LatencyRecorder(), LatencyRecorder()
         self._others: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -76,7 +103,7 @@ class PredictionCounters:
         """What was counted so far."""
         self._sort()
         with self._lock:
-            counts = {word: self._others[word] for word in (FALLBACK, FAILURE, HIT, MISS)}
+            counts = {word: self._others[word] for word in _WORDS}
             return PredictionCounts(self._queue.snapshot(), self._compute.snapshot(), **counts)
 
     def _sort(self) -> None:

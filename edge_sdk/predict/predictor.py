@@ -10,7 +10,7 @@ import numpy as np
 from edge_sdk.errors import FormatError, InputError, RetryLater
 from edge_sdk.predict.advice import Advisor
 from edge_sdk.predict.batch import PredictionBatch
-from edge_sdk.predict.counters import FAILURE, FALLBACK, PredictionCounters
+from edge_sdk.predict.counters import BROKEN, BUSY, FALLBACK, REFUSED, STALE, PredictionCounters
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.rows import RowMaker
 from edge_sdk.predict.spec import PredictorSpec
@@ -64,7 +64,7 @@ class Predictor:
         self._contributions, self._features = spec.contributions, spec.features
         self._max_age = spec.max_feature_age_s
         self._version, self._release = spec.model_version, spec.release
-        self._count = self.counters.count
+        self._count, self._saw = self.counters.count, self.counters.saw
         self._may_fall_back = bool(spec.fallback)
 
     def predict(
@@ -90,7 +90,11 @@ class Predictor:
         start = clock()
         if not 0 <= deadline_ms <= _LONGEST_MS:
             raise InputError(f"deadline_ms must lie between 0 and {_LONGEST_MS:g}, not {deadline_ms}")
-        row, given, filled = self._make_row(features)
+        try:
+            row, given, filled = self._make_row(features)
+        except InputError:
+            self._count(REFUSED)
+            raise
         deadline = start + int(deadline_ms * 1e6)
         try:
             outputs, lent = self._run({self._input: row}, deadline)
@@ -111,17 +115,17 @@ class Predictor:
                 self._refuse_no_number(values | contributions)
         except RetryLater:
             if not self._may_fall_back:
-                self._count(FAILURE)
+                self._count(BUSY)
                 raise
             done = clock()
             return self._fallback(filled, feature_age_s, start, done, done)
         except RunFailed:
-            self._count(FAILURE)
+            self._count(BROKEN)
             raise
         self._count((lent - start, done - lent))
         factors, actions = self._advise([*numbers, *given]) if self._has_rules else ((), ())
         # Not Prediction(...), whose function in Python takes as long again.
-        return tuple.__new__(
+        made = tuple.__new__(
             Prediction,
             (
                 values,
@@ -129,7 +133,7 @@ class Predictor:
                 factors,
                 actions,
                 filled,
-                self._reason if feature_age_s <= self._max_age else self._reason_when_old,
+                self._reason if feature_age_s <= self._max_age else self._when_old(),
                 self._version,
                 self._release,
                 feature_age_s,
@@ -138,6 +142,8 @@ class Predictor:
                 False,
             ),
         )
+        self._saw((given, made))
+        return made
 
     def predict_batch(
         self,
@@ -162,7 +168,11 @@ class Predictor:
         start = clock()
         if not 0 <= deadline_ms <= _LONGEST_MS:
             raise InputError(f"deadline_ms must lie between 0 and {_LONGEST_MS:g}, not {deadline_ms}")
-        rows, filled = self._rows.table(table)
+        try:
+            rows, filled = self._rows.table(table)
+        except InputError:
+            self._count(REFUSED)
+            raise
         deadline = start + int(deadline_ms * 1e6)
         parts: dict[str, list[Array]] = {name: [np.empty(0, np.float32)] for name in self._outputs}
         contributed = [np.empty((0, len(self._features)), np.float32)]
@@ -178,11 +188,11 @@ class Predictor:
                     contributed.append(outputs[self._contributions])
         except RetryLater:
             if not self._may_fall_back:
-                self._count(FAILURE)
+                self._count(BUSY)
                 raise
             return self._batch_fallback(len(rows), filled, feature_age_s, clock() - start - compute, compute)
         except RunFailed:
-            self._count(FAILURE)
+            self._count(BROKEN)
             raise
         values = {name: np.concatenate(column) for name, column in parts.items()}
         pieces = np.concatenate(contributed)
@@ -191,7 +201,7 @@ class Predictor:
         ).astype(np.float64)
         if not np.isfinite(numbers).all():
             row = int(np.argmax(~np.isfinite(numbers).all(axis=1)))
-            self._count(FAILURE)
+            self._count(BROKEN)
             raise RunFailed(
                 f"{self.spec.model} {self._version} answered row {row} with something that is no number"
             )
@@ -206,13 +216,18 @@ class Predictor:
             risk_factors=factors,
             actions=actions,
             filled=filled,
-            reason=self._reason if feature_age_s <= self._max_age else self._reason_when_old,
+            reason=self._reason if feature_age_s <= self._max_age else self._when_old(),
             model_version=self._version,
             release=self._release,
             feature_age_s=feature_age_s,
             queue_ms=queue / 1e6,
             compute_ms=compute / 1e6,
         )
+
+    def _when_old(self) -> Reason:
+        if self._reason_when_old is Reason.STALE_FEATURES:
+            self._count(STALE)
+        return self._reason_when_old
 
     def _fallback(
         self, filled: tuple[str, ...], feature_age_s: float, start: int, lent: int, done: int

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from edge_sdk.predict.counters import FAILURE, FALLBACK, HIT, MISS, PredictionCounters
+from edge_sdk.predict.counters import BROKEN, BUSY, FALLBACK, HIT, MISS, REFUSED, STALE, PredictionCounters
 from tests.edge_sdk.runtime.fakes import Threads
 
 
@@ -18,11 +18,12 @@ def test_nothing_happened() -> None:
 
 def test_durations_and_events_are_told_apart() -> None:
     counters = PredictionCounters()
-    for event in ((1500, 3_000_000), FALLBACK, FAILURE, HIT, HIT, HIT, MISS, (0, 1)):
+    for event in ((1500, 3_000_000), FALLBACK, BROKEN, BUSY, REFUSED, STALE, HIT, HIT, HIT, MISS, (0, 1)):
         counters.count(event)
     counts = counters.snapshot()
     assert (counts.queue.sum_ns, counts.compute.sum_ns, counts.queue.count) == (1500, 3_000_001, 2)
-    assert (counts.fallbacks, counts.failures, counts.cache_hits, counts.cache_misses) == (1, 1, 3, 1)
+    assert (counts.fallbacks, counts.failures, counts.cache_hits, counts.cache_misses) == (1, 2, 3, 1)
+    assert (counts.busy, counts.broken, counts.refused, counts.stale) == (1, 1, 1, 1)
     assert (counts.answers, counts.hit_rate) == (5, 0.75)
     assert counters.snapshot() == counts, "looking changes nothing"
 

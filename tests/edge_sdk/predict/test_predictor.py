@@ -15,6 +15,7 @@ from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.contract.rules import Condition, Rule, Rules
 from edge_sdk.errors import DeadlineExceeded, FormatError, InputError
 from edge_sdk.predict import Prediction, Predictor, PredictorSpec, Reason
+from edge_sdk.predict.counters import RECENT
 from edge_sdk.runtime import Model, Pool, PoolBusy, PoolClosed, PoolSettings, RunFailed, open_model
 from edge_sdk.runtime.engine import Array, Signature, TensorInfo
 from tests.edge_sdk.runtime.fakes import FakeClock, Threads, until
@@ -270,7 +271,7 @@ def test_every_answer_is_counted(predictor: Predictor, session: FakeGoal, model:
     with pytest.raises(InputError):
         predictor.predict({"x": 1})
     counts = predictor.counters.snapshot()
-    assert (counts.answers, counts.fallbacks, counts.failures) == (5, 2, 0)
+    assert (counts.answers, counts.fallbacks, counts.failures, counts.refused) == (5, 2, 0, 1)
     assert (counts.queue.sum_ns, counts.compute.sum_ns) == (0, 552_000_000)
     assert counts.compute.quantile_ms(0.6) == pytest.approx(1, rel=0.125)
 
@@ -290,8 +291,21 @@ def test_every_failure_is_counted(session: FakeGoal, model: Model) -> None:
         predictor.predict_batch({"rate": [1.0]}, deadline_ms=0)
     model.pool.release(held)
     counts = predictor.counters.snapshot()
-    assert (counts.failures, counts.fallbacks) == (6, 0)
+    assert (counts.broken, counts.busy, counts.fallbacks) == (4, 2, 0)
     assert counts.answers == 0
+
+
+def test_the_latest_are_remembered_and_the_stale_counted(predictor: Predictor) -> None:
+    made = predictor.predict({"rate": 0.25})
+    predictor.predict({}, feature_age_s=1e9)
+    predictor.predict_batch({"rate": [0.5]}, feature_age_s=1e9)
+    given, seen = predictor.counters.recent[0]
+    assert seen is made
+    assert given[SPEC.features.index("rate")] == 0.25
+    assert (len(predictor.counters.recent), predictor.counters.snapshot().stale) == (2, 2)
+    for _ in range(RECENT + 5):
+        predictor.predict({})
+    assert len(predictor.counters.recent) == RECENT
 
 
 def test_a_batch_counts_as_one_answer(predictor: Predictor, session: FakeGoal, model: Model) -> None:
