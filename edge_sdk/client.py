@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from edge_sdk.baselines import Baseline, find_baselines
 from edge_sdk.chain import Chain
@@ -22,7 +21,7 @@ from edge_sdk.errors import FormatError, InputError
 from edge_sdk.keyring import Keyring
 from edge_sdk.serving import ServingModels
 from edge_sdk.store import Cache, Clock, Disk, System
-from edge_sdk.trust.resolving import PREFERENCE
+from edge_sdk.trust.preference import PREFERENCE
 from edge_sdk.update.capabilities import capabilities_of
 from edge_sdk.update.control import Control
 from edge_sdk.update.device import Device
@@ -412,18 +411,22 @@ def _checked_name(name: str, what: str) -> None:
 def _check_arguments(channel: str, credential: object, max_sessions: int) -> None:
     _checked_name(channel, "channel")
     if credential is not None:
-        from edge_sdk.crypto.credentials import DeviceCredential
         from edge_sdk.crypto.sealing import AppKey
 
-        if not isinstance(credential, AppKey | DeviceCredential):
-            kind = type(credential).__name__
-            raise InputError(f"a credential is an AppKey or a DeviceCredential, not a {kind}")
+        if not isinstance(credential, AppKey):
+            from edge_sdk.crypto.credentials import DeviceCredential  # of enrolled devices only: 5 ms
+
+            if not isinstance(credential, DeviceCredential):
+                kind = type(credential).__name__
+                raise InputError(f"a credential is an AppKey or a DeviceCredential, not a {kind}")
     if not 1 <= max_sessions <= 3:
         raise InputError(f"max_sessions must be 1, 2 or 3, not {max_sessions}")
 
 
 def _base_url(server: str) -> str:
-    # urlsplit drops line ends silently, and looks at a port only when it is asked for it.
+    from urllib.parse import urlsplit
+
+    # It drops line ends silently, and looks at a port only when it is asked for it.
     printable = server.isprintable() and " " not in server
     try:
         parts = urlsplit(server)

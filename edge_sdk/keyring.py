@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edge_sdk.contract import document
 from edge_sdk.contract.document import Fields
-from edge_sdk.contract.key_blob import MAX_ENVELOPE_BYTES, Lease, thumbprint
 from edge_sdk.contract.manifest import Artifact, Director
 from edge_sdk.errors import InputError, LeaseExpired, VerificationError
 from edge_sdk.store import Cache, Clock
@@ -21,13 +20,13 @@ from edge_sdk.store.disk import Stamp
 from feature_spec.canonical import canonical_json
 
 if TYPE_CHECKING:
+    from edge_sdk.contract.key_blob import Lease
     from edge_sdk.crypto.credentials import Credential, DeviceCredential
     from edge_sdk.crypto.sealing import BundleKey
 
 FORMAT: Final = "coach-edge/kept-key/1"
 LENT: Final = "device-key"
 """The tier whose keys are lent."""
-_MAX_BYTES: Final = 2 * MAX_ENVELOPE_BYTES
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,9 @@ class Loan:
         Raises:
             FormatError: damaged.
         """
-        fields = Fields(document.parse(data, "kept key", max_bytes=_MAX_BYTES), "kept key")
+        from edge_sdk.contract.key_blob import MAX_ENVELOPE_BYTES
+
+        fields = Fields(document.parse(data, "kept key", max_bytes=2 * MAX_ENVELOPE_BYTES), "kept key")
         fields.format(FORMAT)
         envelope = document.decode_base64(fields.text("envelope"), "kept key: envelope")
         return cls(Director.from_json(fields.mapping("director")), envelope)
@@ -178,6 +179,8 @@ class Keyring:
             lease = loan.lease()
         except VerificationError:
             return True
+        from edge_sdk.contract.key_blob import thumbprint
+
         mine = thumbprint(device.holder.public_key), artifact.sha256
         half = lease.issued + (lease.expires - lease.issued) / 2
         return (lease.device, lease.bundle) != mine or now >= half

@@ -1,7 +1,39 @@
-"""What a feature is: definitions, events, and one evaluator for each place it runs."""
+"""What a feature is: definitions, events, and one evaluator for each place it runs.
 
-from feature_spec.canonical import canonical_json, fingerprint
-from feature_spec.definition import Feature, FeatureSpec
-from feature_spec.prebuilt import PREBUILT
+Names are imported when they are asked for: whoever needs canonical JSON needs no definition of a feature.
+"""
 
-__all__ = ["PREBUILT", "Feature", "FeatureSpec", "canonical_json", "fingerprint"]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from feature_spec.canonical import canonical_json as canonical_json
+    from feature_spec.canonical import fingerprint as fingerprint
+    from feature_spec.definition import Feature as Feature
+    from feature_spec.definition import FeatureSpec as FeatureSpec
+    from feature_spec.prebuilt import PREBUILT as PREBUILT
+
+_HOME = {
+    "PREBUILT": "prebuilt",
+    "Feature": "definition",
+    "FeatureSpec": "definition",
+    "canonical_json": "canonical",
+    "fingerprint": "canonical",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

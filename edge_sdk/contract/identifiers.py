@@ -67,7 +67,9 @@ def parse_time(value: object, what: str = "time") -> datetime:
     """RFC 3339, UTC, whole seconds, ``Z``, as an aware datetime."""
     if isinstance(value, str) and _TIME.fullmatch(value):
         try:
-            return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+            # strptime would import the locale first, and fromisoformat takes more forms with each Python.
+            year, month, day, hour, minute, second = map(int, re.split("[-T:]", value[:-1]))
+            return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             pass  # such as month 13: falls through to the one message
     raise FormatError(f"{what} {value!r} is not a UTC time such as 2026-01-31T12:00:00Z")

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
 
 from edge_sdk.contract import buckets, directives
 from edge_sdk.contract.directives import Directive
 from edge_sdk.contract.manifest import Artifact, floor_key
 from edge_sdk.errors import UpdateRequired
-
-PREFERENCE: Final = ("fp32",)
-"""Recipes in the order in which they are taken where several fit: the exact one, unless the app asks for less."""
+from edge_sdk.trust.preference import PREFERENCE
 
 
 class Reason(Enum):
