@@ -77,7 +77,7 @@ class Blobs(Shelf):
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Keep all blobs that are there, and those that come, for the length of the block."""
+        """Keep all blobs and keys that are there, and those that come, for the length of the block."""
         # Not brought to the disk: a hold means nothing once its process is gone.
         hold = self._disk.private_path(self._holds)
         self._disk.write_scratch(hold, b"")
@@ -98,6 +98,11 @@ class Blobs(Shelf):
         self.sweep(needed, self._held)
         if not self._held():
             partial.tidy(self._disk, self._unfinished, wanted)
+
+    def collect_keys(self, keys: Shelf, needed: Callable[[], frozenset[str]]) -> None:
+        """Remove keys whose bundles nobody needs; outside of one's own :meth:`holding`, which keeps them too."""
+        if not self._held():
+            keys.sweep(needed, self._held)
 
     def _held(self) -> bool:
         for path, _label in self._disk.abandoned(self._holds):

@@ -140,9 +140,11 @@ class Cache:
         self._collect()
 
     def _collect(self) -> None:
-        self.blobs.collect(lambda: self.state().blobs, frozenset(self.state().wanted.values()))
-        # No hold is needed: who wants a key says in the state for which bundle, before looking for it.
-        self.keys.sweep(lambda: self.state().blobs | frozenset(self.state().wanted.values()))
+        def wanted() -> frozenset[str]:
+            return frozenset(self.state().wanted.values())
+
+        self.blobs.collect(lambda: self.state().blobs, wanted())
+        self.blobs.collect_keys(self.keys, lambda: self.state().blobs | wanted())
         for folder in (self.folder, self.folder / "states"):
             for path, _label in self.disk.abandoned(folder):
                 self.disk.remove(path)

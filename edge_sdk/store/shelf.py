@@ -64,7 +64,7 @@ class Shelf:
         if self._disk.stamp(self._folder) is not None:
             self._disk.sync_folder(self._folder)
 
-    def sweep(self, needed: Callable[[], frozenset[str]], held: Callable[[], bool] = lambda: False) -> None:
+    def sweep(self, needed: Callable[[], frozenset[str]], held: Callable[[], bool]) -> None:
         """Remove what nobody needs.
 
         Args:

@@ -207,6 +207,29 @@ def test_a_revoked_device_runs_to_the_end_of_its_lease_and_gets_nothing_new(phon
         phone.predicts()
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_lends_later(phone: Phone, status: int) -> None:
+    second = lent_model(phone.repository, 0.2, 2)
+    phone.repository.publish(second)
+    phone.device.network.status[f"/v1/keys/{second.sha256}"] = status
+    done = phone.client().update(MODEL)
+    assert (done.status, done.release) == (UpdateStatus.OFFLINE, 1)
+    assert phone.predicts() == (1, Reason.FRESH)
+    phone.device.network.status.clear()
+    assert phone.client().update(MODEL).release == 2
+
+
+def test_a_download_that_broke_off_goes_on_with_the_key_that_it_has(phone: Phone) -> None:
+    second = lent_model(phone.repository, 0.2, 2)
+    phone.repository.publish(second)
+    phone.device.network.status[f"/v1/bundles/{second.sha256}"] = 503
+    assert phone.client().update(MODEL).release == 1
+    assert set(phone.kept) == {*phone.server.asked}
+    phone.device.network.status.clear()
+    assert phone.client().update(MODEL).release == 2
+    assert phone.server.asked.count(second.sha256) == 1
+
+
 def test_a_release_recalled_while_the_device_is_offline_ends_with_its_lease(phone: Phone) -> None:
     """The server renews no recalled release (see the server's tests); the device need never hear of the recall."""
     (sealed,) = phone.repository.sealed.values()
