@@ -94,11 +94,12 @@ class RowMaker:
         numbers = {name: _double(name, value) for name, value in given.items()}
         return tuple(numbers.get(name, default) for name, default in self._defaults.items()), filled
 
-    def table(self, given: Mapping[str, Sequence[float]] | Array) -> tuple[Array, tuple[str, ...]]:
+    def table(self, given: Mapping[str, Sequence[float]] | Array) -> tuple[Array, Array, tuple[str, ...]]:
         """Many rows: columns by name, or an array with one column for each feature in the model's order.
 
         Returns:
-            float32 [rows][features], and the names of the columns that were filled.
+            float32 [rows][features]; the numbers in it as doubles, before rounding; the names of the columns
+            that were filled.
 
         Raises:
             InputError: an unknown name, columns of different length, or something that is no finite number.
@@ -108,7 +109,8 @@ class RowMaker:
                 raise InputError(
                     f"a table has {self._width} columns, one for each feature; got {given.shape}"
                 )
-            return _checked(given, self._features), ()
+            numbers = _doubles(given, self._features)
+            return _rounded(given if given.dtype == np.float32 else numbers, self._features), numbers, ()
         if not isinstance(given, Mapping):
             raise InputError(f"a table is columns by name or a 2-D array, not a {type(given).__name__}")
         self._refuse_unknown(given)
@@ -119,13 +121,11 @@ class RowMaker:
         for name, length in lengths.items():
             if length != rows:
                 raise InputError(f"column {name} has {length} rows, {next(iter(lengths))} has {rows}")
-        made = np.empty((rows, self._width), np.float32)
+        numbers = np.empty((rows, self._width), np.float64)
         for at, (name, default) in enumerate(self._defaults.items()):
-            if name in given:
-                made[:, at] = _checked(_column(name, given[name]), (name,))[:, 0]
-            else:
-                made[:, at] = default
-        return made, tuple(name for name in self._features if name not in given)
+            numbers[:, at] = _doubles(_column(name, given[name]), (name,))[:, 0] if name in given else default
+        filled = tuple(name for name in self._features if name not in given)
+        return _rounded(numbers, self._features), numbers, filled
 
     def _refuse_unknown(self, given: Collection[str]) -> None:
         unknown = [name for name in given if name not in self._defaults]
@@ -182,16 +182,20 @@ def _column(name: str, column: Sequence[float]) -> Array:
     return array[:, None]
 
 
-def _checked(table: Array, names: Sequence[str]) -> Array:
+def _doubles(table: Array, names: Sequence[str]) -> Array:
     if table.dtype.kind not in "iuf":
         told = names[0] if len(names) == 1 else "the table"
         raise InputError(f"{told} holds {table.dtype.name}; features are numbers")
+    return np.asarray(table, np.float64)
+
+
+def _rounded(numbers: Array, names: Sequence[str]) -> Array:
     with np.errstate(over="ignore"):
-        rows: Array = np.ascontiguousarray(table, np.float32)
+        rows: Array = np.ascontiguousarray(numbers, np.float32)
     finite = np.isfinite(rows)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         raise InputError(
-            f"feature {names[column]} is {table[row, column]} in row {row}; it must be finite in float32"
+            f"feature {names[column]} is {numbers[row, column]} in row {row}; it must be finite in float32"
         )
     return rows

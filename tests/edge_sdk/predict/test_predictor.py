@@ -327,6 +327,7 @@ def test_rules_compare_doubles_whatever_kind_of_number_came(model: Model, value:
         holds = {"<": float(value) < 0.1, "<=": float(value) <= 0.1, ">": float(value) > 0.1}
         expected = holds.get(op, float(value) >= 0.1)
         assert bool(predictor.predict({"rate": value, "streak": 1}).risk_factors) is expected
+        assert predictor.predict_batch({"rate": np.array([value])}).risk_factors["it"].tolist() == [expected]
 
 
 def test_a_batch_is_its_rows(predictor: Predictor) -> None:
@@ -335,7 +336,7 @@ def test_a_batch_is_its_rows(predictor: Predictor) -> None:
     batch = predictor.predict_batch(table)
     assert len(batch) == 1100
     assert batch.reason is Reason.FRESH
-    for at in (0, 1, 511, 512, 1099):
+    for at in (0, 1, 127, 128, 1099):
         one = predictor.predict(dict(zip(NAMES, table[at].tolist(), strict=True)))
         assert {name: column[at] for name, column in batch.values.items()} == one.values
         assert {name: column[at] for name, column in batch.contributions.items()} == one.contributions
@@ -345,7 +346,7 @@ def test_a_batch_is_its_rows(predictor: Predictor) -> None:
 
 def test_a_batch_is_cut_to_bound_its_memory(predictor: Predictor, session: FakeGoal) -> None:
     predictor.predict_batch(np.zeros((1100, 2), np.float32))
-    assert session.batches == [512, 512, 76]
+    assert session.batches == [128] * 8 + [76]
 
 
 def test_a_batch_of_columns(predictor: Predictor, session: FakeGoal) -> None:

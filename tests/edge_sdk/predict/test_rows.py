@@ -108,17 +108,19 @@ def test_wrong_names(features: object, message: str) -> None:
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.floats(width=32, allow_nan=False, allow_infinity=False)))
 def test_a_row_is_what_a_table_of_one_row_is(features: dict[str, float]) -> None:
-    row, _, filled = MAKER.row(features)
+    row, values, filled = MAKER.row(features)
     if features:
-        table, columns = MAKER.table({name: [value] for name, value in features.items()})
+        table, numbers, columns = MAKER.table({name: [value] for name, value in features.items()})
         np.testing.assert_array_equal(row, table)
+        np.testing.assert_array_equal(np.array([values]), numbers)
         assert columns == filled
 
 
 def test_tables() -> None:
-    table, filled = MAKER.table({"streak_length": [1, 2], "completion_rate": np.array([0.1, 0.2])})
+    table, numbers, filled = MAKER.table({"streak_length": [1, 2], "completion_rate": np.array([0.1, 0.2])})
     np.testing.assert_array_equal(table, np.array([[0.1, 1, -1], [0.2, 2, -1]], np.float32))
     assert filled == ("goal_velocity",)
+    assert numbers.tolist() == [[0.1, 1, -1], [0.2, 2, -1]], "before rounding"
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
     assert MAKER.table(array)[0] is array
     np.testing.assert_array_equal(MAKER.table(array.astype(">f8"))[0], array)
