@@ -13,6 +13,7 @@ BENCHES = {
     "faults": "coach_edge.bench.faults",
     "load": "coach_edge.bench.load",
     "predict": "coach_edge.bench.predict",
+    "update": "coach_edge.bench.update",
 }
 """Name -> module with ``run(rounds)``, which returns the figures."""
 
