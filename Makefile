@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKDIR ?= edge-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-full lint format bench lock vectors clean
+.PHONY: help install old-phone demo test test-fast test-full lint format bench lock vectors clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,16 @@ $(READY): requirements/bootstrap.txt requirements/all.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/all.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $(READY)
+
+# tflite-runtime exists for Python 3.11 with NumPy 1 only, so it lives apart; the engine of that name looks for it here.
+OLD_PHONE := $(VENV)/old-phone
+
+old-phone: $(OLD_PHONE)/.ready ## tflite-runtime 2.14 in an environment of its own: the device "tflite-runtime" (needs Python 3.11)
+
+$(OLD_PHONE)/.ready: requirements/old-phone.txt $(READY)
+	$(BIN)/uv venv --quiet --clear --python 3.11 --no-python-downloads $(OLD_PHONE)
+	$(BIN)/uv pip install --quiet --python $(OLD_PHONE)/bin/python --require-hashes -r requirements/old-phone.txt
+	@touch $(OLD_PHONE)/.ready
 
 demo: install ## the main job, end to end, on this machine (a minute or two)
 	$(BIN)/edge demo --workdir $(WORKDIR)

@@ -35,10 +35,13 @@ _DEVICES: Mapping[str, tuple[str, Callable[[BundleContent], Device]]] = {
     "litert": ("tflite", lambda content: RuntimeDevice(content, "litert")),
     "onnxruntime": ("onnx", lambda content: RuntimeDevice(content, "onnxruntime")),
     "coreml-eval": ("coreml", _coreml),
+    "tflite-runtime": ("tflite", lambda content: RuntimeDevice(content, "tflite-runtime")),
 }
 """Name -> the target it runs, and how to make one."""
 
 NAMES = tuple(_DEVICES)
+USUAL = ("litert", "onnxruntime", "coreml-eval")
+"""Those that are there wherever this package is; the old phone has to be asked for, as it is installed apart."""
 
 
 def target_of(name: str) -> str:

@@ -103,7 +103,7 @@ def label(content: BundleContent) -> str:
 
 def run(
     contents: Sequence[BundleContent],
-    names: Sequence[str] = devices.NAMES,
+    names: Sequence[str] = devices.USUAL,
     *,
     timer: Timer = time.perf_counter_ns,
     progress: Progress = lambda stage, done, total: None,

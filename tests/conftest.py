@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,16 @@ def tool() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def old_phone() -> Path:
+    """The Python that has tflite-runtime: absent, one clear skip here and a failure in CI."""
+    python = Path(sys.prefix) / "old-phone" / "bin" / "python"
+    if not python.exists():
+        message = "tflite-runtime is not installed; make old-phone brings it"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return python
 
 
 @pytest.fixture(scope="session")

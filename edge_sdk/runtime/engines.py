@@ -26,10 +26,17 @@ def _coreml() -> Engine:
     return CoreML()
 
 
+def _tflite_runtime() -> Engine:
+    from edge_sdk.runtime.tflite_runtime import TFLiteRuntime
+
+    return TFLiteRuntime()
+
+
 _ENGINES: dict[str, Callable[[], Engine]] = {
     "litert": _litert,
     "onnxruntime": _onnxruntime,
     "coreml": _coreml,
+    "tflite-runtime": _tflite_runtime,
 }
 
 ENGINE_NAMES = tuple(_ENGINES)
@@ -41,7 +48,7 @@ def engine_named(name: str) -> Engine:
     Raises:
         InputError: no such engine.
         MissingExtraError: its library is not installed.
-        NotAvailable: this system has none.
+        NotAvailable: this system has none, or it is not installed.
     """
     if name not in _ENGINES:
         raise InputError(f"no engine is called {name!r}; choose one of {', '.join(ENGINE_NAMES)}")

@@ -20,12 +20,17 @@ _TENSOR_LIMIT = 4096  # inputs and outputs of one model; a damaged file can clai
 
 
 class LiteRT:
-    """The LiteRT interpreter with its optimised CPU kernels."""
+    """The LiteRT interpreter with its optimised CPU kernels.
+
+    Args:
+        module: where the interpreter is; an older release of the library has another name.
+    """
 
     name = "litert"
 
-    def __init__(self) -> None:
-        library = importlib.import_module("ai_edge_litert.interpreter")
+    def __init__(self, module: str = "ai_edge_litert.interpreter") -> None:
+        library = importlib.import_module(module)
+        self._library = module.partition(".")[0]
         self._interpreter = library.Interpreter
         # The default resolver may change between releases, and answers with it by a few bits: pinned.
         self._resolver = library.OpResolverType.BUILTIN
@@ -50,7 +55,7 @@ class LiteRT:
         except _REFUSALS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             if _TOO_OLD in reason:
-                raise UpdateRequired(f"this LiteRT is too old for the model: {reason}") from error
+                raise UpdateRequired(f"this {self._library} is too old for the model: {reason}") from error
             if any(sign in reason for sign in _NOT_BUILT_IN):
                 raise UpdateRequired(
                     f"the model needs operators that are not built into LiteRT: {reason} Convert it to builtin ones"

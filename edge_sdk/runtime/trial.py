@@ -153,27 +153,31 @@ def try_out(
     if late:
         raise ModelTooSlow(f"the model was not done after {limits.wall_s:g} s in a child process")
     if ready != b"ready":
-        reason = report.decode("utf-8", "replace") or _ending(status)
+        reason = report.decode("utf-8", "replace") or ending(status)
         raise TrialUnavailable(f"a child process cannot try the model out: {reason}")
     if status == -_OUT_OF_TIME:
         raise ModelTooSlow(f"the model took more than {limits.cpu_s} s of processor time in a child process")
     if status != 0:
-        raise ModelCrashed(f"the model ended the process that tried it out: {_ending(status)}")
+        raise ModelCrashed(f"the model ended the process that tried it out: {ending(status)}")
     return _told(report)
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a child process: nothing of this one but what it cannot start without."""
+    return {**_ENVIRONMENT, **{name: os.environ[name] for name in _KEPT if name in os.environ}}
 
 
 def _child(parts: tuple[bytes, ...], wall_s: float, executable: str) -> tuple[bytes, int, bool]:
     """What the child said, how it ended, and whether it was killed for being late."""
     if getattr(sys, "frozen", False) or not executable:
         raise TrialUnavailable("there is no Python interpreter to start; prove the model elsewhere")
-    environment = _ENVIRONMENT | {name: os.environ[name] for name in _KEPT if name in os.environ}
     try:
         child = subprocess.Popen(
             [executable, "-I", "-c", _BOOT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=child_environment(),
             bufsize=0,
         )
     except OSError as error:
@@ -221,7 +225,8 @@ def _everything(read: Callable[[int], bytes]) -> bytes:
     return said
 
 
-def _ending(status: int) -> str:
+def ending(status: int) -> str:
+    """How a process ended, for a message."""
     if status < 0:
         try:
             return f"signal {signal.Signals(-status).name}"

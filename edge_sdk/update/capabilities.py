@@ -12,7 +12,12 @@ from edge_sdk.errors import InputError
 _ONNX = frozenset({"onnx", *(f"onnx-opset{opset}" for opset in range(7, 24))})
 
 CAPABILITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {"litert": frozenset({"tflite"}), "onnxruntime": _ONNX, "coreml": frozenset({"coreml-ios15"})}
+    {
+        "litert": frozenset({"tflite"}),
+        "onnxruntime": _ONNX,
+        "coreml": frozenset({"coreml-ios15"}),
+        "tflite-runtime": frozenset({"tflite"}),
+    }
 )
 
 

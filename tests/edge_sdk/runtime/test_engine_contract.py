@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ ENGINES = [
     pytest.param("litert", id="litert"),
     pytest.param("onnxruntime", id="onnxruntime", marks=pytest.mark.convert),
     pytest.param("coreml", id="coreml"),
+    pytest.param("tflite-runtime", id="tflite-runtime"),
 ]
 ROWS = np.random.default_rng(5).normal(size=(7, 3)).astype(np.float32)
 
@@ -33,7 +34,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def engine(kind: str) -> Engine:
+def engine(kind: str, request: pytest.FixtureRequest) -> Engine:
+    if kind == "tflite-runtime":
+        request.getfixturevalue("old_phone")
     return CoreML(EvaluatedModel) if kind == "coreml" else engine_named(kind)
 
 
@@ -42,7 +45,7 @@ def model(kind: str, request: pytest.FixtureRequest) -> bytes:
     """A file, or for Core ML the one file of its package that matters."""
     if kind == "coreml":
         return bytes(request.getfixturevalue("affine_coreml")()[PROGRAM])
-    return bytes(request.getfixturevalue({"litert": "affine", "onnxruntime": "affine_onnx"}[kind])())
+    return bytes(request.getfixturevalue("affine_onnx" if kind == "onnxruntime" else "affine")())
 
 
 def load(engine: Engine, model: bytes) -> Session:
@@ -50,8 +53,10 @@ def load(engine: Engine, model: bytes) -> Session:
 
 
 @pytest.fixture
-def session(engine: Engine, model: bytes) -> Session:
-    return load(engine, model)
+def session(engine: Engine, model: bytes) -> Iterator[Session]:
+    session = load(engine, model)
+    yield session
+    session.close()
 
 
 def test_every_engine_in_the_table_is_under_contract() -> None:
