@@ -139,7 +139,7 @@ def cuts(
         site.lay_out(cache)
         os.sync()
         steps, told = make(device, base / "copies"), [(0, Promise())]
-        with site.open(cache, steps, lie=site.lie) as client:
+        with site.open(cache, steps, transport=site.network()) as client:
             for step in scenario.steps:
                 receipt = step(client, cache)
                 told.append((len(steps.taken), Promise(state_of(cache), receipt)))

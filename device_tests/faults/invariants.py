@@ -112,6 +112,8 @@ def kept(site: Site, folder: Path, promise: Promise, system: System | None = Non
         lost = [Violation("usable", "no cache where one was")] if site.before else []
         return lost + ([Violation("truthful", "success was told, and all is gone")] if promise.state else [])
     found = []
+    if state.marks.signed_time and state.marks.signed_time > site.repository.now:
+        found.append(Violation("monotone", f"signed time {state.marks.signed_time}, which nobody signed"))
     if promise.state and (back := reached(state.marks, promise.state.marks)):
         found.append(Violation("truthful", back))
     if site.erases is not None and ((folder / INTENT).exists() or MODEL not in state.models):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
@@ -39,6 +40,10 @@ class PowerSystem(System):
 
     Args:
         base: a folder; what is in it now counts as brought to the disk. Calls elsewhere are not remembered.
+
+    Attributes:
+        skew: what the wall clock is wrong by.
+        waited: seconds that passed without anybody waiting for them.
     """
 
     def __init__(self, base: Path) -> None:
@@ -50,6 +55,8 @@ class PowerSystem(System):
         self._lost: set[int] = set()
         self._files = 0
         self._random = 0
+        self.skew = timedelta(0)
+        self.waited = 0.0
         self._adopt(base)
 
     def cut(self, kind: Image, target: Path) -> None:
@@ -84,6 +91,12 @@ class PowerSystem(System):
         """The same for every disk, in the same order: so the same calls leave the same bytes."""
         self._random += 1
         return hashlib.shake_128(b"%d" % self._random).digest(size)
+
+    def now(self) -> datetime:
+        return super().now() + self.skew
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.waited
 
     def try_lock(self, path: Path) -> int | None:
         handle = super().try_lock(path)

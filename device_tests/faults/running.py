@@ -17,6 +17,7 @@ from device_tests.faults.scenarios import SCENARIOS, Scenario, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed, applies
 from edge_sdk.errors import EdgeError
 from edge_sdk.store import System
+from edge_sdk.update.transport import Transport
 
 FAULTS: Final = (Fault.KILL, Fault.EIO, Fault.ENOSPC, Fault.SHORT)
 
@@ -57,8 +58,8 @@ class Run:
         self.judged = 0
         self._known: dict[Any, list[Violation]] = {}
         with in_memory() as base:
-            system = FaultySystem(self._disk(Path(base)))
-            self._go(Path(base) / "disk" / "cache", system, Promise())
+            system = FaultySystem(self.disk(Path(base)))
+            self.go(Path(base) / "disk" / "cache", system, Promise())
             system.exit()
         self._calls = system.calls
 
@@ -83,9 +84,9 @@ class Run:
 
     def _judge(self, base: Path, point: Point) -> tuple[int, list[Violation]]:
         folder = base / "disk" / "cache"
-        power = self._disk(base)
+        power = self.disk(base)
         system = FaultySystem(power, Fault(point.fault), point.at)
-        promise, found = self._go(folder, system, Promise())
+        promise, found = self.go(folder, system, Promise())
         if point.call == END:
             found += ended(self.site, promise, folder)
         kinds = [Image.DURABLE]
@@ -93,14 +94,30 @@ class Run:
             kinds += [Image.ZEROS, Image.TORN]
         elif not system.died:
             system.recover()
-            promise, failed = self._go(folder, system, promise)  # the same process tries again
+            promise, failed = self.go(folder, system, promise)  # the same process tries again
             found += failed
         system.exit()
+        images, violations = self.verdict(base, power, promise, kinds)
+        return images, found + violations
+
+    def verdict(
+        self, base: Path, power: PowerSystem, promise: Promise, kinds: Iterable[Image]
+    ) -> tuple[int, list[Violation]]:
+        """Judge the disk as it is, and what a power cut may leave of it.
+
+        Args:
+            base: where the disk is.
+            power: of the disk; no process runs on it.
+            promise: what the app was told.
+            kinds: what a power cut may leave.
+        """
+        found: list[Violation] = []
         images = {_key(power.image(kind)): power.image(kind) for kind in kinds}
         images.pop(_key(power.image(Image.ALL)), None)
         for number, (key, image) in enumerate(images.items()):
             found += self._once(key, promise, partial(self._cut, base / f"cut-{number}", image))
-        found += self._once(_key(power.fingerprint()), promise, partial(self._left, base, power))
+        folder = base / "disk" / "cache"
+        found += self._once(_key(power.fingerprint()), promise, partial(self._left, folder, base, power))
         return len(images) + 1, found
 
     def _once(
@@ -117,9 +134,9 @@ class Run:
         lay_out(image, base)
         return judged(self.site, base / "cache", promise, _Here())
 
-    def _left(self, base: Path, power: PowerSystem, promise: Promise) -> list[Violation]:
+    def _left(self, folder: Path, base: Path, power: PowerSystem, promise: Promise) -> list[Violation]:
         """Of what the next process finds, and of what is sure to be left by what that one does."""
-        folder, next_one = base / "disk" / "cache", FaultySystem(power)
+        next_one = FaultySystem(power)
         found = judged(self.site, folder, promise, next_one)
         next_one.exit()
         if not found:  # what that process told must survive the power, too: not all it found was on the disk
@@ -127,16 +144,18 @@ class Run:
             found = kept(self.site, base / "last" / "cache", Promise(state_of(folder)), _Here())
         return found
 
-    def _disk(self, base: Path) -> PowerSystem:
+    def disk(self, base: Path) -> PowerSystem:
         (base / "disk").mkdir()
         self.site.lay_out(base / "disk" / "cache")
         return self._make_power(base / "disk")
 
-    def _go(self, folder: Path, system: FaultySystem, promise: Promise) -> tuple[Promise, list[Violation]]:
+    def go(
+        self, folder: Path, system: FaultySystem, promise: Promise, transport: Transport | None = None
+    ) -> tuple[Promise, list[Violation]]:
         """Take the steps; what was told before it ended, and what should not have happened."""
         fault_ahead = not system.calls
         try:
-            with self.site.open(folder, system, lie=self.site.lie) as client:
+            with self.site.open(folder, system, transport=transport or self.site.network()) as client:
                 for step in self.scenario.steps:
                     receipt = step(client, folder)
                     promise = Promise(state_of(folder), receipt)
@@ -145,7 +164,7 @@ class Run:
         except EdgeError as error:
             if not fault_ahead:
                 return promise, [Violation("heals", f"the same process tries again and fails: {error}")]
-        except OSError as error:
+        except Exception as error:
             return promise, [Violation("heals", f"an error that an app does not expect: {error!r}")]
         return promise, []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,8 @@ from edge_sdk.crypto.sealing import AppKey, Sealed
 from edge_sdk.erasing import EraseScope, Receipt
 from edge_sdk.errors import VerificationError
 from edge_sdk.store import Cache, Disk, State, System
-from edge_sdk.update.transport import NO_HEADERS, Answer
+from edge_sdk.update.retrying import RetryPolicy
+from edge_sdk.update.transport import NO_HEADERS, Answer, Transport
 
 MODEL: Final = "focus"
 APP_KEY: Final = AppKey(bytes(range(32)))
@@ -63,16 +65,23 @@ class Site:
     erases: EraseScope | None = None
     canaries: list[bytes] = field(default_factory=list)
 
-    def model(self, version: int) -> Sealed:
-        """A sealed model of this version, released under the same number."""
+    def model(self, version: int, padding: int = 0) -> Sealed:
+        """A sealed model of this version, released under the same number, with so many idle bytes."""
         self.answers[version] = weight_of(version) * sum(ROW.values())
         payload, text = _payload(version), f"{version}.0.0"
+        if padding:
+            payload += b"\n" + random.Random(version).randbytes(padding)
         if self.app_key:
             self.clear.append(sealed_model(payload, release=version, version=text).served)
         return sealed_model(payload, release=version, version=text, app_key=self.app_key)
 
     def open(
-        self, folder: Path, system: System | None = None, *, online: bool = True, lie: bytes = b""
+        self,
+        folder: Path,
+        system: System | None = None,
+        *,
+        online: bool = True,
+        transport: Transport | None = None,
     ) -> EdgeClient:
         """A client on a cache folder, as a new process would open one.
 
@@ -80,7 +89,7 @@ class Site:
             folder: of the cache.
             system: of the process.
             online: whether it knows a server.
-            lie: what the first download brings.
+            transport: how it reaches it; an honest network by default.
         """
         return EdgeClient.open(
             folder,
@@ -89,9 +98,14 @@ class Site:
             credential=self.app_key,
             engine=FakeEngine(),
             system=system,
-            transport=_Lying(self.repository, lie) if online else None,
+            transport=(transport or Network(self.repository)) if online else None,
+            retry=RetryPolicy(rest=lambda control, seconds: None),
             capabilities=frozenset({"tflite"}),
         )
+
+    def network(self) -> Network:
+        """As it is at first: it lies where the scenario has it so."""
+        return _Lying(self.repository, self.lie)
 
     def lay_out(self, folder: Path) -> None:
         """The cache folder as it was before."""

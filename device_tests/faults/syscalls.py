@@ -149,7 +149,7 @@ class Traced:
     def _go(self, cache: Path, tell: int) -> int:
         """In the child: the steps, and a line for each that was said to have succeeded."""
         try:
-            with self.site.open(cache, lie=self.site.lie) as client:
+            with self.site.open(cache, transport=self.site.network()) as client:
                 for step in self._steps:
                     receipt = step(client, cache)
                     os.write(tell, json.dumps(receipt and [receipt.scope, receipt.models]).encode() + b"\n")

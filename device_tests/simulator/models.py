@@ -25,7 +25,7 @@ _HEAD = b"fake model: "
 
 
 def fake_payload(weight: float) -> bytes:
-    """A model whose probability is ``weight`` times the sum of the features."""
+    """A model whose probability is ``weight`` times the sum of the features; whatever follows a line end is idle."""
     return _HEAD + str(weight).encode()
 
 
@@ -41,7 +41,7 @@ class FakeEngine:
         self.loaded.append(model)
         if not model.startswith(_HEAD):
             raise FormatError("not a fake model")
-        return FakeSession(float(model.removeprefix(_HEAD)))
+        return FakeSession(float(model.removeprefix(_HEAD).partition(b"\n")[0]))
 
 
 class FakeSession:
