@@ -349,12 +349,17 @@ class NetworkRun:
     Attributes:
         run: how it is gone through, and judged.
         faults: every way of spoiling every answer.
+        bundle: the number of the request for the bundle itself.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         self.run = Run(scenario)
         with in_memory() as base:
             honest = self._through(Path(base), Fault("refused", 0, 0))[0]
+        new = next(
+            s for s in self.run.site.repository.sealed.values() if s.entry.release == self.run.site.goal
+        )
+        self.bundle = honest.requests.index(f"/v1/bundles/{new.sha256}") + 1
         self.faults = [
             Fault(name, number, at)
             for number, length in enumerate(honest.lengths, 1)

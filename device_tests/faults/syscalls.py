@@ -48,7 +48,9 @@ INJECTED: Final = ("signal=KILL", "error=EIO", "error=ENOSPC")
 NAMES: Final = ("first-install-encrypted", "deception", "collection-encrypted", "erase-all-encrypted")
 """Scenarios that are run unless others are asked for."""
 
-_CALL: Final = re.compile(r"^(\w+)\(")
+_BEGUN: Final = re.compile(r"(\d+) +(\w+)(\(.*)")
+_RESUMED: Final = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)")
+_KILLED: Final = "(killed)"
 _UNEXPECTED: Final = 70
 
 
@@ -58,6 +60,14 @@ class Strike(NamedTuple):
     injected: str
     call: str
     number: int
+
+
+class _Call(NamedTuple):
+    """A line of strace's."""
+
+    thread: int
+    name: str
+    text: str
 
 
 class Traced:
@@ -84,13 +94,13 @@ class Traced:
         found = judged(self.site, cache, promise)
         if promise.state is None or found:
             raise AssertionError(f"the scenario fails with nothing injected: {found}; {trace[-500:]}")
-        seen: Counter[str] = Counter()
-        points = []
-        for line in trace.splitlines():
-            if match := _CALL.match(line):
-                seen[match[1]] += 1
-                if str(cache) in line:
-                    points.append((match[1], seen[match[1]]))
+        seen: Counter[tuple[int, str]] = Counter()
+        first: dict[tuple[str, int], _Call] = {}
+        for call in _calls(trace):
+            seen[call.thread, call.name] += 1
+            # strace counts in each thread by itself, so a number stands for what comes first under it.
+            first.setdefault((call.name, seen[call.thread, call.name]), call)
+        points = [point for point, call in first.items() if str(cache) in call.text]
         shutil.rmtree(cache)
         return [Strike(injected, *point) for injected in INJECTED for point in points]
 
@@ -99,8 +109,8 @@ class Traced:
         cache = self._new_cache()
         inject = ("-e", f"inject={strike.call}:{strike.injected}:when={strike.number}")
         status, promise, trace = self._traced(cache, *inject)
-        met = "killed by SIGKILL" if "KILL" in strike.injected else "(INJECTED)"
-        if met not in trace or str(cache) not in _line_of(trace, met):
+        mark = _KILLED if "KILL" in strike.injected else "(INJECTED)"
+        if not any(c.name == strike.call and mark in c.text and str(cache) in c.text for c in _calls(trace)):
             raise AssertionError(f"{strike} was not met where it was meant: {trace[-500:]}")
         found = judged(self.site, cache, promise)
         if status == _UNEXPECTED:
@@ -126,7 +136,7 @@ class Traced:
             os._exit(self._go(cache, tell))
         os.close(may_go)
         os.close(tell)
-        command = ["strace", "-y", "-s", "0", "-o", str(trace), "-p", str(child), *options]
+        command = ["strace", "-f", "-y", "-s", "0", "-o", str(trace), "-p", str(child), *options]
         command += ["-e", f"trace={','.join('?' + call for call in CALLS)}"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
             assert strace.stderr is not None
@@ -164,11 +174,21 @@ def _receipt(told: list[Any] | None) -> Receipt | None:
     return Receipt(EraseScope(told[0]), datetime.now(UTC), tuple(told[1]), 0, 0) if told else None
 
 
-def _line_of(trace: str, met: str) -> str:
-    """The call that the fault met: for a kill, that before the line that tells of it."""
-    lines = trace.splitlines()
-    at = next(number for number, line in enumerate(lines) if met in line)
-    return lines[at - 1] if "killed" in met else lines[at]
+def _calls(trace: str) -> list[_Call]:
+    """The calls in the order in which they began; those during which the process was killed end with a mark."""
+    calls: list[_Call] = []
+    running: dict[int, int] = {}
+    for line in trace.splitlines():
+        if match := _BEGUN.match(line):
+            thread = int(match[1])
+            running[thread] = len(calls)
+            calls.append(_Call(thread, match[2], match[3]))
+        elif match := _RESUMED.match(line):
+            at = running[int(match[1])]
+            calls[at] = calls[at]._replace(text=calls[at].text + match[2])
+    killed = "killed by SIGKILL" in trace
+    ended = ("<unfinished ...>", "= ?")
+    return [c._replace(text=c.text + _KILLED) if killed and c.text.endswith(ended) else c for c in calls]
 
 
 def run(names: Sequence[str] = NAMES, every: int = 1, progress: Progress = unwatched) -> Report:

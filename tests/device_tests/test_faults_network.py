@@ -60,7 +60,7 @@ class TestControls:
     def test_most_of_them_keep_the_news_away(self, narrow: NetworkRun) -> None:
         for name in ("login page", "endless zeros", "refused", "part of other bytes", "redirected elsewhere"):
             with network.in_memory() as base:
-                fault = Fault(name, 6, 0, forever=True)  # the bundle
+                fault = Fault(name, narrow.bundle, 0, forever=True)
                 spoilt, _power, system, promise, found = narrow._through(Path(base), fault)
                 system.exit()
             assert (spoilt.met, promise.release < 2, found) == (True, True, []), name
@@ -68,7 +68,7 @@ class TestControls:
     def test_without_the_hash_check(self, monkeypatch: pytest.MonkeyPatch) -> None:
         without_hash_checks(monkeypatch.setattr)
         run = NetworkRun(network.SCENARIOS[0])
-        faults = [fault for fault in run.faults if fault.name == "bit flipped" and fault.number == 6]
+        faults = [fault for fault in run.faults if (fault.name, fault.number) == ("bit flipped", run.bundle)]
         found = {violation.invariant for fault in faults for violation in run.judge(fault)[1]}
         assert found & {"usable", "heals"}
 
@@ -83,7 +83,7 @@ class TestControls:
 
         monkeypatch.setattr(Partial, "write", counted)
         run = NetworkRun(network.SCENARIOS[2])
-        [fault, *_] = [f for f in run.faults if (f.name, f.number, f.at) == ("bit flipped", 7, 1)]
+        [fault, *_] = [f for f in run.faults if (f.name, f.number, f.at) == ("bit flipped", run.bundle, 1)]
         length = max(len(sealed.served) for sealed in run.run.site.repository.sealed.values())
         fetched.clear()
         assert run.judge(fault)[1] == []
@@ -102,7 +102,7 @@ class TestControls:
 
     def test_without_looking_at_ranges(self, narrow: NetworkRun, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(asking, "_check_range", lambda *_: None)
-        fault = Fault("part of other bytes", 6, 0)
+        fault = Fault("part of other bytes", narrow.bundle, 0)
         assert narrow.judge(fault)[1] == [], "the digests refuse them all the same"
 
 
