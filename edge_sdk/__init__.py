@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from edge_sdk.errors import VerificationError as VerificationError
     from edge_sdk.predict.prediction import Prediction as Prediction
     from edge_sdk.predict.prediction import Reason as Reason
+    from edge_sdk.store.verifying import Finding as Finding
+    from edge_sdk.store.verifying import VerifyLevel as VerifyLevel
     from edge_sdk.update.control import Cancelled as Cancelled
     from edge_sdk.update.control import Control as Control
     from edge_sdk.update.limits import HttpLimits as HttpLimits
@@ -47,6 +49,7 @@ _HOME = {
     "EdgeClient": "client",
     "EdgeError": "errors",
     "EraseScope": "erasing",
+    "Finding": "store.verifying",
     "FormatError": "errors",
     "HttpLimits": "update.limits",
     "InputError": "errors",
@@ -64,6 +67,7 @@ _HOME = {
     "UpdateStatus": "update.policy",
     "Updated": "update.policy",
     "VerificationError": "errors",
+    "VerifyLevel": "store.verifying",
 }
 
 __all__ = sorted(_HOME)

@@ -152,7 +152,7 @@ class Chain:
             if served is None:
                 raise VerificationError(f"{artifact.path}: its bundle is gone from the cache; fetch it again")
             # What the state names was installed, and so went through every check.
-            return open_bundle(served, artifact, key, known=True)
+            return open_bundle(served, artifact, key, known=True).content
 
     def _check_capabilities(self, artifact: Artifact) -> None:
         missing = set(artifact.entry.requires.split(" ")) - self._capabilities
@@ -176,7 +176,7 @@ class Chain:
             raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
         key, until = self._keyring.unlock(artifact)
         served = InMemory(baseline.read(self._cache.disk))
-        content = open_bundle(served, artifact, key, known=False)
+        content = open_bundle(served, artifact, key, known=False).content
         with trying(self._cache, artifact):
             prove_apart(content, artifact, self._engine, silent)
             loaded = load(content, artifact, self._engine, self._max_sessions, Reason.BASELINE)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edge_sdk.crypto.credentials import Credential
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.runtime.engine import Engine
+    from edge_sdk.store.verifying import Finding, VerifyLevel
     from edge_sdk.update.limits import HttpLimits
     from edge_sdk.update.retrying import RetryPolicy
     from edge_sdk.update.transport import Transport
@@ -315,8 +316,8 @@ class EdgeClient:
             "metadata": {role: mark.version for role, mark in marks.roles.items()},
             "models": {
                 name: {
-                    "active": None if slot.withdrawn else self._described(slot.active),
-                    "previous": None if slot.previous is None else self._described(slot.previous),
+                    "active": None if slot.withdrawn else self._described_here(slot.active),
+                    "previous": None if slot.previous is None else self._described_here(slot.previous),
                     **({"withdrawn": slot.withdrawn} if slot.withdrawn else {}),
                 }
                 for name, slot in sorted(state.models.items())
@@ -335,6 +336,12 @@ class EdgeClient:
             "not_renewed": [] if self._made is None else list(self._made.not_renewed),
         }
 
+    def _described_here(self, artifact: Artifact) -> dict[str, Any]:
+        from edge_sdk.store.verifying import quick_problem
+
+        problem = quick_problem(self._cache, artifact)
+        return {**self._described(artifact), **({"problem": problem} if problem else {})}
+
     def _described(self, artifact: Artifact) -> dict[str, Any]:
         entry, lease_end = artifact.entry, self._keyring.lease_end(artifact)
         return {
@@ -348,6 +355,23 @@ class EdgeClient:
             "sha256": artifact.sha256,
             **({"lease_ends": identifiers.format_time(lease_end)} if lease_end else {}),
         }
+
+    def verify(self, level: VerifyLevel | None = None) -> tuple[Finding, ...]:
+        """How whole the bundles in the cache are. Nothing is changed: the next :meth:`update` of a model whose active
+        bundle is damaged fetches the segments that are, and no others.
+
+        Args:
+            level: QUICK looks at lengths, SAMPLED reads a few segments of each, FULL every byte; QUICK by default.
+
+        Returns:
+            One finding for each active and previous bundle; see :class:`edge_sdk.store.verifying.Finding`.
+
+        Raises:
+            StoreError: the state cannot be read.
+        """
+        from edge_sdk.store.verifying import VerifyLevel, verify
+
+        return verify(self._cache, level or VerifyLevel.QUICK)
 
     def erase(self, scope: EraseScope = EraseScope.MODELS) -> Receipt:
         """Erase the models, and with ``ALL`` the install id too; models handed out stop working.

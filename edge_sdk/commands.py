@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from edge_sdk.crypto.options import credential_option
-from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater
+from edge_sdk.errors import EdgeError, InputError, NotAvailable, RetryLater, VerificationError
 
 if TYPE_CHECKING:
+    from edge_sdk.client import EdgeClient
     from edge_sdk.crypto.credentials import Credential
     from edge_sdk.loading import Progress
 
 ENGINES: Final = ("litert", "onnxruntime")
+LEVELS: Final = ("quick", "sampled", "full")
 POLICIES: Final = ("local", "background", "latest")
 
 _PATIENCE_MS: Final = 60_000.0
@@ -149,12 +151,20 @@ def predict(name: str, cache: Path, given: str, credential: Credential | None, e
 
 @click.command()
 @_cache
-def status(cache: Path) -> dict[str, Any]:
+@click.option(
+    "--verify",
+    "level",
+    type=click.Choice(LEVELS),
+    help="Fail if a bundle is damaged. quick: its length; sampled: a few segments of each, too; full: every byte.",
+)
+def status(cache: Path, level: str | None) -> dict[str, Any]:
     """What a cache holds: models, releases, high-water marks."""
     from edge_sdk.client import EdgeClient
 
     with EdgeClient.open(cache) as client:
         found = client.status()
+        if level is not None:
+            found["verified"] = _verified(client, level)
     # These belong to a running client and say nothing about a folder.
     aside = ("background", "baselines", "channel", "not_renewed")
     return {key: value for key, value in found.items() if key not in aside}
@@ -183,6 +193,20 @@ def erase(cache: Path, scope: str | None) -> dict[str, Any]:
         "files": done.files,
         "bytes": done.bytes,
         "cache": str(cache),
+    }
+
+
+def _verified(client: EdgeClient, level: str) -> dict[str, Any]:
+    from edge_sdk.store.verifying import VerifyLevel
+
+    findings = client.verify(VerifyLevel(level))
+    bad = [f"{x.artifact.path} ({x.role}): {x.problem}" for x in findings if not x.ok]
+    if bad:
+        raise VerificationError(f"{'; '.join(bad)}; 'edge fetch' repairs what is active")
+    return {
+        "level": level,
+        "bundles": len(findings),
+        "segments": sum(finding.segments for finding in findings),
     }
 
 

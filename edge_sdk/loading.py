@@ -9,7 +9,7 @@ from edge_sdk.contract import bundle, golden, tolerance
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.contract.record import BundleContent, Record
 from edge_sdk.crypto import sealing
-from edge_sdk.crypto.opening import Source, open_segments
+from edge_sdk.crypto.opening import Opened, Source, open_segments
 from edge_sdk.errors import EdgeError, InputError, VerificationError
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.predictor import Predictor
@@ -71,9 +71,7 @@ class LoadedModel:
         raise InputError(f"{self.record.model} takes tensors, not named features; use run")
 
 
-def open_bundle(
-    served: Source, artifact: Artifact, key: sealing.BundleKey | None, *, known: bool
-) -> BundleContent:
+def open_bundle(served: Source, artifact: Artifact, key: sealing.BundleKey | None, *, known: bool) -> Opened:
     """Verify and open the served bytes, in memory only.
 
     Args:

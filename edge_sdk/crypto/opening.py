@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from edge_sdk.contract import bundle, codec
 from edge_sdk.contract.entry import Entry
@@ -56,7 +56,14 @@ class InMemory:
         return len(data)
 
 
-def open_segments(source: Source, entry: Entry, data_key: bytes | None, *, known: bool) -> BundleContent:
+class Opened(NamedTuple):
+    """An opened bundle, and the list of its segments' digests where they were taken (empty otherwise)."""
+
+    content: BundleContent
+    segments: bytes
+
+
+def open_segments(source: Source, entry: Entry, data_key: bytes | None, *, known: bool) -> Opened:
     """Open a bundle, in memory only.
 
     1. Every segment is what was sealed: its tag is good or, where nothing is encrypted, its digest is in the list
@@ -91,7 +98,7 @@ def open_segments(source: Source, entry: Entry, data_key: bytes | None, *, known
             for data in codec.inflate(_ahead(stored), entry.plain_length, _INFLATED):
                 assembly.append(data)
         stored.check_list(entry)
-        return _content(assembly, entry, known=known)
+        return Opened(_content(assembly, entry, known=known), b"".join(stored.digests))
     except BaseException:
         assembly.wipe()
         raise
@@ -130,6 +137,7 @@ class _Stored(ABC):
     Attributes:
         length: of what they become.
         bounds: of each segment, in what they become.
+        digests: of those that were proven by it.
     """
 
     length: int
@@ -137,7 +145,7 @@ class _Stored(ABC):
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._digests = [b""] * max(-(-source.length // SEGMENT_BYTES), 1)
+        self.digests = [b""] * max(-(-source.length // SEGMENT_BYTES), 1)
 
     @abstractmethod
     def read(self, index: int, target: memoryview, scratch: memoryview) -> None:
@@ -149,7 +157,7 @@ class _Stored(ABC):
 
     def check_list(self, entry: Entry) -> None:
         """Compare the digests of all segments with the signed ones."""
-        if hashlib.sha256(b"".join(self._digests)).hexdigest() != entry.segments_sha256:
+        if hashlib.sha256(b"".join(self.digests)).hexdigest() != entry.segments_sha256:
             raise VerificationError(f"{entry.path}: the bytes are not the signed ones; fetch them again")
 
     def _fill(self, target: memoryview, offset: int) -> None:
@@ -168,7 +176,7 @@ class _Clear(_Stored):
         self._fill(target, self.bounds[index][0])
 
     def prove(self, index: int, target: memoryview, scratch: memoryview) -> None:
-        self._digests[index] = hashlib.sha256(target).digest()
+        self.digests[index] = hashlib.sha256(target).digest()
 
 
 class _Encrypted(_Stored):
@@ -192,7 +200,7 @@ class _Encrypted(_Stored):
         if self._listed:
             digest = hashlib.sha256(b"" if index else self._header)
             digest.update(sealed)
-            self._digests[index] = digest.digest()
+            self.digests[index] = digest.digest()
         self._decryption.open_into(index, sealed, target)
 
     def check_list(self, entry: Entry) -> None:

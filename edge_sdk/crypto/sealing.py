@@ -170,7 +170,7 @@ def open_served(
     """
     if hashlib.sha256(served).hexdigest() != sha256:
         raise VerificationError(f"{entry.path}: the bytes are not the signed ones; fetch them again")
-    return open_segments(InMemory(served), entry, data_key_of(entry, key), known=False)
+    return open_segments(InMemory(served), entry, data_key_of(entry, key), known=False).content
 
 
 def _encrypt(packed: bytes, secret: bytes, bound: bytes, random: Random) -> bytes:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from edge_sdk.errors import StoreError
 from edge_sdk.store import partial
 from edge_sdk.store.disk import Disk
 from edge_sdk.store.partial import Partial
@@ -44,8 +45,11 @@ class Blobs(Shelf):
         return data if data is not None and hashlib.sha256(data).hexdigest() == sha256 else None
 
     def is_whole(self, sha256: str) -> bool:
-        """Whether there are bytes with this digest; reads them all, and keeps none."""
-        with self.reading(sha256) as reader:
+        """Whether there are bytes with this digest; reads them all, and keeps none.
+
+        What the disk cannot read is not whole: where it lies on a bad place, only writing it anew helps.
+        """
+        with suppress(StoreError), self.reading(sha256) as reader:
             if reader is None:
                 return False
             piece = memoryview(bytearray(min(_PIECE, reader.length + 1)))
@@ -54,6 +58,7 @@ class Blobs(Shelf):
                 digest.update(piece[:read])
                 done += read
             return digest.hexdigest() == sha256
+        return False
 
     def put(self, data: bytes) -> str:
         """Keep bytes under their digest, which is returned; inside of :meth:`holding`."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 from edge_sdk.contract import document, identifiers
 from edge_sdk.contract.document import Fields
 from edge_sdk.contract.entry import Entry
+from edge_sdk.contract.framing import SEGMENT_BYTES
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import FormatError, UpdateRequired
 from edge_sdk.trust.marks import Marks
@@ -119,7 +120,8 @@ class State:
         """Digests of everything that this state needs."""
         slots = self.models.values()
         artifacts = [a for slot in slots for a in (slot.active, slot.previous) if a is not None]
-        return frozenset({self.pinned_root, *self.trust.values(), *(a.sha256 for a in artifacts)})
+        lists = [a.entry.segments_sha256 for a in artifacts if a.length > SEGMENT_BYTES]
+        return frozenset({self.pinned_root, *self.trust.values(), *(a.sha256 for a in artifacts), *lists})
 
     def installed(self, artifact: Artifact) -> State:
         """The state once ``artifact``, which answered here, is active, its release marked."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from edge_sdk.contract.framing import SEGMENT_BYTES
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import NotAvailable, RetryLater, StoreError
 from edge_sdk.keyring import LENT
 from edge_sdk.loading import LoadedModel, load, open_bundle, prove
 from edge_sdk.store import Cache, Slot, State
+from edge_sdk.store.partial import Partial
 from edge_sdk.store.trying import trying
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
@@ -88,7 +90,9 @@ def install(
     with cache.reading(artifact.sha256) as served:  # what lies on the disk counts, not what was sent there
         if served is None:
             raise StoreError(f"{artifact.path}: the disk lost what was written to it; check it")
-        content = open_bundle(served, artifact, key, known=False)  # 3
+        content, segments = open_bundle(served, artifact, key, known=False)  # 3
+    if artifact.length > SEGMENT_BYTES:
+        cache.put(segments)  # by which a part of the bundle can be verified; without it only the whole can
     with trying(cache, artifact):
         prove_apart(content, artifact, device.engine, undertaking.progress)  # 4
         loaded = load(content, artifact, device.engine, device.max_sessions)
@@ -174,5 +178,21 @@ def fetch(cache: Cache, undertaking: Undertaking, artifact: Artifact) -> None:
     means = Means(undertaking.transport, servers, cache.disk.system.monotonic, undertaking.retry)
     wanted = Wanted(artifact.path, artifact.sha256, artifact.length, artifact.entry.segments_sha256)
     with cache.partial(artifact.sha256) as partial:
+        if artifact.length > SEGMENT_BYTES and not partial.length:
+            _salvage(cache, artifact, partial)
         download(wanted, partial, means, undertaking.control, undertaking.progress)
         partial.finish()
+
+
+def _salvage(cache: Cache, artifact: Artifact, partial: Partial) -> None:
+    """Begin with the damaged bundle that lies in the cache, where one does: only what is bad in it is fetched."""
+    with cache.reading(artifact.sha256) as damaged:
+        if damaged is None:
+            return
+        piece = memoryview(bytearray(SEGMENT_BYTES))
+        for start in range(0, min(damaged.length, artifact.length), SEGMENT_BYTES):
+            try:
+                read = damaged.read_into(piece, start)
+            except StoreError:
+                continue  # a bad place on the disk: a hole, which is fetched
+            partial.write(start, piece[:read])

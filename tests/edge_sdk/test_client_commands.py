@@ -57,6 +57,21 @@ def predict(given: object, *more: str) -> Any:
     return run(commands.predict, "focus", "--cache", "cache", "--input", text, *more)
 
 
+@pytest.mark.parametrize("level", ["quick", "sampled", "full"])
+def test_status_verifies(level: str) -> None:
+    fetch()
+    found = run(commands.status, "--cache", "cache", "--verify", level)
+    assert found["verified"] == {"level": level, "bundles": 1, "segments": int(level != "quick")}
+    bundle = Path("cache/blobs", found["models"]["focus"]["active"]["sha256"])
+    bundle.write_bytes(bundle.read_bytes()[:-1])
+    with pytest.raises(
+        VerificationError, match=r"focus/stable/1/.* \(active\): it has .* 'edge fetch' repairs"
+    ):
+        run(commands.status, "--cache", "cache", "--verify", level)
+    assert fetch()["status"] == "installed"
+    assert run(commands.status, "--cache", "cache", "--verify", level)["verified"]["bundles"] == 1
+
+
 def test_fetch_then_predict_then_status(network: Network) -> None:
     found = fetch()
     assert (found["status"], found["release"], found["target"], found["tier"]) == (

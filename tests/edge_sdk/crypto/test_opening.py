@@ -54,7 +54,9 @@ def sealed(tier: str, codec: str, length: int = LONG, golden: int = 0) -> tuple[
 
 
 def opened(served: bytes, made: Sealed, *, known: bool = True) -> BundleContent:
-    return open_segments(InMemory(served), made.entry, sealing.data_key_of(made.entry, APP), known=known)
+    return open_segments(
+        InMemory(served), made.entry, sealing.data_key_of(made.entry, APP), known=known
+    ).content
 
 
 def contents(content: BundleContent) -> dict[str, bytes]:
@@ -105,7 +107,7 @@ def test_other_targets(target: str, app_key: AppKey | None) -> None:
     made = sealing.seal(sample.plain(target), channel="stable", release=1, requires=target, app_key=app_key)
     content = open_segments(
         InMemory(made.served), made.entry, sealing.data_key_of(made.entry, app_key), known=True
-    )
+    ).content
     assert contents(content) == sample.rest(target)
 
 

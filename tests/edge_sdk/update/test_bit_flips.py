@@ -188,4 +188,4 @@ def test_control_of_the_flips_in_the_manifest(device: Device) -> None:
 
 def load_from(served: bytes, sealed: Sealed, engine: FakeEngine, key: AppKey | None) -> None:
     artifact = Artifact(sealed.entry.path, len(sealed.served), sealed.sha256, sealed.entry)
-    load(open_bundle(InMemory(served), artifact, key, known=True), artifact, engine, 1).close()
+    load(open_bundle(InMemory(served), artifact, key, known=True).content, artifact, engine, 1).close()
