@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edge_sdk.errors import VerificationError as VerificationError
     from edge_sdk.predict.prediction import Prediction as Prediction
     from edge_sdk.predict.prediction import Reason as Reason
+    from edge_sdk.predict.results import ResultCache as ResultCache
     from edge_sdk.store.verifying import Finding as Finding
     from edge_sdk.store.verifying import VerifyLevel as VerifyLevel
     from edge_sdk.update.control import Cancelled as Cancelled
@@ -57,6 +58,7 @@ _HOME = {
     "NotAvailable": "errors",
     "Prediction": "predict.prediction",
     "Reason": "predict.prediction",
+    "ResultCache": "predict.results",
     "RefreshStatus": "update.policy",
     "Refreshed": "update.policy",
     "RetryLater": "errors",

@@ -36,6 +36,7 @@ from edge_sdk.update.policy import (
 if TYPE_CHECKING:
     from edge_sdk.crypto.credentials import Credential
     from edge_sdk.loading import LoadedModel, Progress
+    from edge_sdk.predict.results import ResultCache
     from edge_sdk.runtime.engine import Engine
     from edge_sdk.store.verifying import Finding, VerifyLevel
     from edge_sdk.update.limits import HttpLimits
@@ -75,6 +76,7 @@ class EdgeClient:
         limits: HttpLimits | None,
         random: Random,
         baselines: Mapping[str, Baseline],
+        results: ResultCache | None,
     ) -> None:
         self._cache = cache
         self._server = server
@@ -89,7 +91,7 @@ class EdgeClient:
         self._keyring = Keyring(cache, credential, clock)
         self._baselines = baselines
         chain = Chain(cache, engine, capabilities, max_sessions, self._keyring, baselines)
-        self._serving = ServingModels(cache, chain, self._keyring)
+        self._serving = ServingModels(cache, chain, self._keyring, results)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, self._keyring)
         self._making = threading.Lock()
         self._made: Updates | None = None
@@ -115,6 +117,7 @@ class EdgeClient:
         recipes: tuple[str, ...] = PREFERENCE,
         random: Random | None = None,
         baselines: Iterable[str | os.PathLike[str]] = (),
+        results: ResultCache | None = None,
     ) -> EdgeClient:
         """Open a cache, or make one; an erase that was begun is finished first.
 
@@ -144,6 +147,8 @@ class EdgeClient:
             random: source of install ids; that of ``system`` by default.
             baselines: ``.bundle`` files that the app ships inside itself, each with its ``.bundle.entry.json``
                 beside it, at most one a model. Where nothing that was fetched works, they answer, and say BASELINE.
+            results: lets single predictions that are asked for again be answered from memory, for a while; each
+                model has its own, empty when the model changes. Off by default.
 
         Raises:
             InputError: an argument is wrong, such as a root that is none for a new cache.
@@ -178,6 +183,7 @@ class EdgeClient:
             limits=limits,
             random=random,
             baselines=shipped,
+            results=results,
         )
 
     # -- with a network --------------------------------------------------------------------------------

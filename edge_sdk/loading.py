@@ -13,6 +13,7 @@ from edge_sdk.crypto.opening import Opened, Source, open_segments
 from edge_sdk.errors import EdgeError, InputError, VerificationError
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.predictor import Predictor
+from edge_sdk.predict.results import CachingPredictor, ResultCache
 from edge_sdk.predict.spec import PredictorSpec
 from edge_sdk.runtime.engine import Array, Engine
 from edge_sdk.runtime.model import Model
@@ -49,7 +50,7 @@ class LoadedModel:
         self.predict_batch: Callable[..., Any] = self._takes_tensors
         if record.features:
             spec = PredictorSpec.from_record(record, release=artifact.entry.release)
-            predictor = Predictor(model, spec, reason=reason)
+            self._predictor = predictor = Predictor(model, spec, reason=reason)
             self.predict, self.predict_batch = predictor.predict, predictor.predict_batch
             self.counters = predictor.counters
 
@@ -62,6 +63,11 @@ class LoadedModel:
     def release(self) -> int:
         """Under which it was installed."""
         return self.artifact.entry.release
+
+    def remember(self, results: ResultCache) -> None:
+        """Let ``predict`` answer again what it answered; before the model is handed out. Batches are computed."""
+        if self.record.features:
+            self.predict = CachingPredictor(self._predictor, results).predict
 
     def close(self) -> None:
         """Wait for the predictions in flight, then give the memory back."""

@@ -16,6 +16,7 @@ from edge_sdk.store import Cache, Slot
 if TYPE_CHECKING:
     from edge_sdk.keyring import Keyring
     from edge_sdk.loading import LoadedModel
+    from edge_sdk.predict.results import ResultCache
     from edge_sdk.store.disk import Stamp
 
 
@@ -50,10 +51,11 @@ class ServingModels:
         cache: whose models.
         chain: says which one, and loads it.
         keyring: tells the time by which leases end.
+        results: whether models remember answers.
     """
 
-    def __init__(self, cache: Cache, chain: Chain, keyring: Keyring) -> None:
-        self._cache, self._chain, self._keyring = cache, chain, keyring
+    def __init__(self, cache: Cache, chain: Chain, keyring: Keyring, results: ResultCache | None) -> None:
+        self._cache, self._chain, self._keyring, self._results = cache, chain, keyring, results
         self._closed = False
         self._models: dict[str, _Held] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
@@ -125,6 +127,8 @@ class ServingModels:
         return self._keep(_Held(_found(slot), loaded, until, None if answers_itself else stamps))
 
     def _keep(self, held: _Held) -> _Held:
+        if self._results is not None:
+            held.loaded.remember(self._results)
         self._alive.add(held.loaded)
         self._models[held.loaded.name] = held
         return held

@@ -21,7 +21,8 @@ from coach_edge.bench.goal_model import goal_rows, goal_spec, goal_tflite
 from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.contract.rules import Rules
 from edge_sdk.errors import InputError
-from edge_sdk.predict import Predictor
+from edge_sdk.predict import Predictor, ResultCache
+from edge_sdk.predict.results import CachingPredictor
 from edge_sdk.runtime import Model, open_model
 from edge_sdk.runtime.engine import Array
 
@@ -60,6 +61,7 @@ def run(rounds: int = 15, seed: int = 0, model: bytes | None = None) -> list[dic
     return [
         *_run_overhead(small, row, rounds),
         *_predict_overhead(goal, made, rounds, seed),
+        _cached(goal, made, rounds, seed),
         _ratio(slow, block, rounds),
         *_batches(goal, made, small, rounds, seed),
         _threads(slow, block, rounds),
@@ -119,6 +121,31 @@ def _predict_overhead(goal: bytes, made: str, rounds: int, seed: int) -> list[di
         f"{len(spec.rules.actions)} actions, contributions, counters; {made}, {len(goal)} bytes"
     )
     return [_over(f"predict_overhead_us_p{q}", times, q, rounds * (_CALLS // 4), note) for q in (50, 99)]
+
+
+def _cached(goal: bytes, made: str, rounds: int, seed: int) -> dict[str, Any]:
+    spec = goal_spec()
+    (features,) = goal_rows(1, seed)
+    with open_model(goal) as model:
+        predictor = Predictor(model, spec)
+        caching = CachingPredictor(predictor, ResultCache())
+        hit, computed = _in_turn(
+            lambda: caching.predict(features, deadline_ms=_PATIENCE_MS),
+            lambda: predictor.predict(features, deadline_ms=_PATIENCE_MS),
+            rounds,
+            _CALLS // 4,
+        )
+    value, control = (float(np.median(np.median(side, axis=1))) / 1e3 for side in (hit, computed))
+    return {
+        "id": "cached_us_p50",
+        "value": value,
+        "unit": "us",
+        "control": "the same answer computed",
+        "control_value": control,
+        "ratio": value / control,
+        "n": rounds * (_CALLS // 4),
+        "note": f"typed predict out of the result cache, checks, counters and copies included; {made}",
+    }
 
 
 def _ratio(slow: bytes, block: Array, rounds: int) -> dict[str, Any]:

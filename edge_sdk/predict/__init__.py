@@ -5,6 +5,7 @@ from edge_sdk.predict.counters import PredictionCounters, PredictionCounts
 from edge_sdk.predict.latency import LatencyHistogram
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.predictor import Predictor
+from edge_sdk.predict.results import ResultCache
 from edge_sdk.predict.spec import PredictorSpec
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Predictor",
     "PredictorSpec",
     "Reason",
+    "ResultCache",
 ]

@@ -16,10 +16,10 @@ from edge_sdk.predict.rows import RowMaker
 from edge_sdk.predict.spec import PredictorSpec
 from edge_sdk.runtime.engine import Array, RunFailed
 from edge_sdk.runtime.model import Model
+from edge_sdk.runtime.pool import Clock
 
-_ROWS_AT_ONCE = (
-    128  # keeps the working memory in the processor's cache, and a session from others for 10 ms only
-)
+_ROWS_AT_ONCE = 128
+"""Keeps the working memory in the processor's cache, and a session from others for some 10 ms only."""
 _LONGEST_MS = 86_400_000.0
 
 
@@ -225,6 +225,28 @@ class Predictor:
             queue_ms=queue / 1e6,
             compute_ms=compute / 1e6,
         )
+
+    @property
+    def clock(self) -> Clock:
+        """Nanoseconds, monotonic; by which deadlines are measured."""
+        return self._clock
+
+    def given(self, features: Mapping[str, float]) -> tuple[tuple[float, ...], tuple[str, ...]]:
+        """What ``predict`` makes of its features: the numbers in the model's order, and the names that are filled.
+
+        Raises:
+            InputError: an unknown name, or a value that is no finite number.
+        """
+        try:
+            _, given, filled = self._make_row(features)
+        except InputError:
+            self._count(REFUSED)
+            raise
+        return given, filled
+
+    def reason_for(self, feature_age_s: float) -> Reason:
+        """Why an answer that was computed is what it is."""
+        return self._reason if feature_age_s <= self._max_age else self._when_old()
 
     def _when_old(self) -> Reason:
         if self._reason_when_old is Reason.STALE_FEATURES:

@@ -23,7 +23,7 @@ from edge_sdk import (
 )
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import RetryLater, StoreError
-from edge_sdk.predict import Reason
+from edge_sdk.predict import Reason, ResultCache
 from edge_sdk.store import System
 from tests.edge_sdk.conftest import MODEL, Device
 
@@ -414,3 +414,19 @@ def test_what_is_received_passes_through_no_folder_but_the_cache(
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda *_, **__: pytest.fail("a file somewhere else"))
     device.repository.publish(fake_model(0.2, 2))
     assert device.open().update(MODEL).release == 2
+
+
+class TestRememberedAnswers:
+    def test_off_unless_asked_for(self, device: Device) -> None:
+        model = device.open().model(MODEL)
+        assert [model.predict(ROW).cached for _ in range(2)] == [False, False]
+
+    def test_another_release_remembers_nothing(self, device: Device) -> None:
+        client = device.open(results=ResultCache())
+        assert [client.model(MODEL).predict(ROW).cached for _ in range(2)] == [False, True]
+        assert client.model(MODEL).counters.snapshot().hit_rate == 0.5
+        device.repository.publish(fake_model(0.2, 2))
+        assert client.update(MODEL).status is UpdateStatus.INSTALLED
+        new = client.model(MODEL).predict(ROW)
+        assert (new.release, new.cached, new.values["probability"]) == (2, False, pytest.approx(0.175))
+        assert client.model(MODEL).predict(ROW).cached

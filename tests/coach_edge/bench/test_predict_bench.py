@@ -20,6 +20,7 @@ PROMISED = {
     "predict_overhead_us_p50",
     "predict_overhead_us_p99",
     "ratio_1ms_p50",
+    "cached_us_p50",
     "batch1000_speedup",
     "batch1000_speedup_ensemble",
     "threads2_of_limit",
