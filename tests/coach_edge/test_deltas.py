@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
 from coach_edge.cli import run
-from device_tests.simulator.models import sealed_model
+from device_tests.simulator.models import ROW, sealed_model
 from device_tests.simulator.tflite_writer import dense_tflite
+from edge_sdk import EdgeClient, Updated
 from edge_sdk.crypto.options import read_app_key
 from edge_sdk.crypto.sealed_files import read_sealed, write_sealed
 from edge_sdk.runtime import engine_named
+from edge_sdk.update.http import HttpTransport
+from edge_sdk.update.transport import Answer
 from tests.coach_edge import world
 
 pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("socket_enabled")]
@@ -32,6 +39,26 @@ def network(tuned: int = 0) -> bytes:
     for word in range(tuned):
         model[start + 4 * word] ^= 1
     return bytes(model)
+
+
+class Counting(HttpTransport):
+    """HTTP, and how many bytes of bodies came for each path that is not metadata."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: Counter[str] = Counter()
+
+    def request(self, method: str, url: str, **options: Any) -> Answer:
+        answer = super().request(method, url, **options)
+        path = urlsplit(url).path
+        if path.startswith(("/v1/bundles/", "/v1/deltas/")):
+            answer._pieces = self._counted(path, answer._pieces)
+        return answer
+
+    def _counted(self, path: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.received[path] += len(piece)
+            yield piece
 
 
 @pytest.fixture
@@ -104,3 +131,41 @@ def test_an_old_bundle_without_a_successor(edge: Any, tmp_path: Path) -> None:
             f"--server {server.url} --token {server.token} --delta-from {path}"
         )
     assert (status, "no bundle that is published follows" in said) == (1, True)
+
+
+def test_a_device_fetches_the_delta_alone_over_a_real_server(edge: Any, tmp_path: Path) -> None:
+    app_key = read_app_key(tmp_path / "keys/app.key")
+    two, three, four = (read_sealed(Path(bundle(version))) for version in (2, 3, 4))
+    with world.serve(tmp_path) as server:
+
+        def publish(version: int, *more: str) -> Any:
+            status, said = edge(
+                f"publish {bundle(version)} --keys keys/offline --root keys/root.json --app-key keys/app.key --json "
+                f"--server {server.url} --token {server.token} {' '.join(more)}"
+            )
+            assert status == 0, said
+            return json.loads(said)
+
+        def update() -> tuple[Updated, dict[str, int]]:
+            """By a new client, as after a restart of the app."""
+            with closing(Counting()) as transport:
+                with EdgeClient.open(
+                    tmp_path / "cache", server.url, credential=app_key, transport=transport
+                ) as client:
+                    done = client.update("focus")
+                    assert client.model("focus").predict(ROW, deadline_ms=60_000).release == done.release
+                return done, dict(transport.received)
+
+        publish(2)
+        done, received = update()
+        assert (done.release, received) == (2, {f"/v1/bundles/{two.sha256}": len(two.served)})
+        (made,) = publish(3, "--delta-from", bundle(2))["deltas"]
+        done, received = update()
+        assert (done.release, done.detail) == (3, f"by a delta of {made['bytes']} bytes from release 2")
+        assert received == {f"/v1/deltas/{two.sha256}/{three.sha256}": made["bytes"]}
+        assert made["bytes"] < 0.02 * len(three.served)
+        assert (tmp_path / "cache/blobs" / three.sha256).read_bytes() == three.served
+        publish(4)
+        done, received = update()
+        assert (done.release, done.detail) == (4, "")
+        assert received == {f"/v1/bundles/{four.sha256}": len(four.served)}
