@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from device_tests.simulator.deltas import plain_delta
 from device_tests.simulator.models import ROW, FakeEngine, renamed, sealed_model
 from device_tests.simulator.repository import SERVER, Network, Repository
 from edge_sdk.client import EdgeClient
@@ -65,15 +66,19 @@ class Site:
     erases: EraseScope | None = None
     canaries: list[bytes] = field(default_factory=list)
 
-    def model(self, version: int, padding: int = 0) -> Sealed:
-        """A sealed model of this version, released under the same number, with so many idle bytes."""
+    def model(self, version: int, padding: int = 0, *, alike: bool = False) -> Sealed:
+        """A sealed model of this version, released under the same number, with so many idle bytes.
+
+        ``alike`` makes these the same in all versions, and deflates nothing: then a delta can lead to it.
+        """
         self.answers[version] = weight_of(version) * sum(ROW.values())
-        payload, text = _payload(version), f"{version}.0.0"
+        payload, text, deflate = _payload(version), f"{version}.0.0", not alike
         if padding:
-            payload += b"\n" + random.Random(version).randbytes(padding)
+            payload += b"\n" + random.Random(0 if alike else version).randbytes(padding)
         if self.app_key:
-            self.clear.append(sealed_model(payload, release=version, version=text).served)
-        return sealed_model(payload, release=version, version=text, app_key=self.app_key)
+            clear = sealed_model(payload, release=version, version=text, compress=deflate)
+            self.clear.append(clear.served)
+        return sealed_model(payload, release=version, version=text, app_key=self.app_key, compress=deflate)
 
     def open(
         self,
@@ -209,6 +214,13 @@ def _upgrade(site: Site) -> None:
     site.news(site.model(2))
 
 
+def _upgrade_by_delta(site: Site) -> None:
+    old, new = (site.model(version, 6_000, alike=True) for version in (1, 2))
+    site.sync(old)
+    site.news(new)
+    site.repository.files[f"/v1/deltas/{old.sha256}/{new.sha256}"] = plain_delta(old, new, site.app_key)
+
+
 def _collection(site: Site) -> None:
     """The third version drives out the first, in a cache full of what others left when they died."""
     site.sync(site.model(1), site.model(2))
@@ -297,6 +309,7 @@ SCENARIOS: Final = (
     Scenario("first-install-encrypted", _first_install, (update,), encrypted=True),
     Scenario("upgrade", _upgrade, (refresh, update)),
     Scenario("upgrade-encrypted", _upgrade, (update,), encrypted=True),
+    Scenario("upgrade-by-delta-encrypted", _upgrade_by_delta, (update,), encrypted=True),
     Scenario("rollback", _rollback, (update,)),
     Scenario("collection-encrypted", _collection, (update,), encrypted=True),
     Scenario("recall", _recall, (refresh,)),

@@ -16,7 +16,7 @@ from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, r
 from device_tests.faults.power import Image, PowerSystem
 from device_tests.faults.report import Point, Report
 from device_tests.faults.running import END, Run, run
-from device_tests.faults.scenarios import SCENARIOS, SECRET, Scenario, Site, state_of
+from device_tests.faults.scenarios import MODEL, SCENARIOS, SECRET, Scenario, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed
 from edge_sdk import erasing
 from edge_sdk.erasing import Receipt
@@ -36,6 +36,13 @@ def test_a_sample_of_all_scenarios_holds() -> None:
     assert not report.violations, told(report)
     assert {name for name, _ in report.points} == set(BY_NAME)
     assert {fault for _, fault in report.points} == {"kill", "eio", "enospc", "short"}
+
+
+def test_the_upgrade_by_delta_is_one(tmp_path: Path) -> None:
+    site = BY_NAME["upgrade-by-delta-encrypted"].site()
+    site.lay_out(tmp_path / "cache")
+    with site.open(tmp_path / "cache") as client:
+        assert client.update(MODEL).detail.startswith("by a delta")
 
 
 @pytest.mark.slow
