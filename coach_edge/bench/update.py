@@ -1,23 +1,27 @@
-"""What an update costs: bytes fetched twice after a kill, bytes of a refresh without news."""
+"""What an update costs: bytes fetched twice after a kill, bytes of a refresh without news, bytes of deltas."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from coach_edge.bench import update_refresh, update_resume
+from coach_edge.bench import deltas, update_refresh, update_resume
 from coach_edge.bench.update_driving import make_world
 
 _WIDTH: Final = 1600  # of two layers: a bundle of 10 MB
 
 
-def run(rounds: int = 15, width: int = _WIDTH) -> list[dict[str, Any]]:
+def run(
+    rounds: int = 15, width: int = _WIDTH, delta_widths: Sequence[int] = deltas.WIDTHS
+) -> list[dict[str, Any]]:
     """Measure.
 
     Args:
         rounds: how often what depends on time or chance is measured.
         width: of the model that is fetched; 4 bytes for each of its square.
+        delta_widths: of the models between which deltas lead.
 
     Returns:
         The figures, in the form that ``edge bench`` prints.
@@ -28,4 +32,5 @@ def run(rounds: int = 15, width: int = _WIDTH) -> list[dict[str, Any]]:
         return [
             *update_refresh.figures(folder / "refresh"),
             *update_resume.figures(world, folder / "resume", rounds),
+            *deltas.figures(rounds, widths=delta_widths),
         ]

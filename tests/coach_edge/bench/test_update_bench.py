@@ -14,12 +14,15 @@ from coach_edge.bench.update_driving import make_world
 
 pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("socket_enabled")]
 
-PROMISED = {"resume_refetch_bytes_max", "warm_refresh_bytes"}
+PROMISED = {"delta_ratio_dense", "delta_ratio_sparse", "resume_refetch_bytes_max", "warm_refresh_bytes"}
 WIDTH = 560  # 1.25 MB: two segments
 
 
 def test_every_promised_figure() -> None:
-    figures = {figure["id"]: figure for figure in update.run(rounds=1, width=WIDTH)}
+    figures = {
+        figure["id"]: figure
+        for figure in update.run(rounds=1, width=WIDTH, delta_widths=(3, 200, 200, 12, 1))
+    }
     assert set(figures) >= PROMISED
     for figure in figures.values():
         assert set(figure) == {"id", "value", "unit", "control", "control_value", "ratio", "n", "note"}
