@@ -14,6 +14,7 @@ from edge_sdk.predict.prediction import Reason
 from edge_sdk.store import Cache, Slot
 
 if TYPE_CHECKING:
+    from edge_sdk.health.monitor import Monitor
     from edge_sdk.keyring import Keyring
     from edge_sdk.loading import LoadedModel
     from edge_sdk.predict.results import ResultCache

@@ -91,6 +91,8 @@ class Queue:
 
     def begin(self) -> bytes:
         """Make the queue where there is none; the result tells it from one that is made after an erase."""
+        if (found := self._disk.read(self.folder / EPOCH)) is not None:
+            return found
         self._disk.make_folder(self.folder)
         self._disk.write_new(self.folder / EPOCH, self._disk.system.random(16).hex().encode())
         return self._disk.read(self.folder / EPOCH) or b""

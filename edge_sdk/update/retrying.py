@@ -105,13 +105,13 @@ class Retries:
         policy = self._policy
         if self._failed >= policy.tries or isinstance(error, Cancelled | DeadlineExceeded | Intercepted):
             raise error
-        asked = _seconds(error.retry_after, policy.now()) if isinstance(error, Offline) else 0.0
+        asked = seconds_asked(error.retry_after, policy.now()) if isinstance(error, Offline) else 0.0
         if asked > policy.longest_s:
             raise error
         return max(asked, policy.random() * min(policy.longest_s, policy.first_s * 2.0 ** (self._failed - 1)))
 
 
-def _seconds(retry_after: str | None, now: datetime) -> float:
+def seconds_asked(retry_after: str | None, now: datetime) -> float:
     """What a Retry-After header asks for (RFC 9110, 10.2.3); 0 where it says nothing that can be understood."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +28,7 @@ from edge_sdk.update.transport import Transport
 from edge_sdk.update.undertaking import Undertaking
 
 if TYPE_CHECKING:
+    from edge_sdk.health.uploading import Uploaded, Uploader
     from edge_sdk.serving import ServingModels
 
 _Request = tuple[str, Conditions]
@@ -117,6 +118,18 @@ class Updates:
             self._background[name] = started
             self._executor.submit(run)
         return started
+
+    def upload(self, uploader: Uploader, conditions: Conditions, control: Control) -> Uploaded:
+        """See :meth:`edge_sdk.client.EdgeClient.upload_telemetry`."""
+        network = self._network
+        return uploader.upload(network.transport, network.server, conditions, network.retry, control)
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do something else in the background, after what waits there; not any more once closed."""
+        with self._lock:
+            if not self._closed:
+                self._executor = self._executor or ThreadPoolExecutor(1, "edge-background")
+                self._executor.submit(work)
 
     def wait(self) -> dict[str, Updated]:
         """Wait for the updates in the background; how the latest of each model ended."""
