@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from edge_sdk.errors import StoreError as StoreError
     from edge_sdk.errors import UpdateRequired as UpdateRequired
     from edge_sdk.errors import VerificationError as VerificationError
+    from edge_sdk.health.alerts import Alert as Alert
+    from edge_sdk.health.alerts import HealthSettings as HealthSettings
+    from edge_sdk.health.privacy import PrivacySettings as PrivacySettings
+    from edge_sdk.health.telemetry import TelemetrySettings as TelemetrySettings
+    from edge_sdk.health.uploading import Uploaded as Uploaded
+    from edge_sdk.health.uploading import UploadStatus as UploadStatus
     from edge_sdk.predict.prediction import Prediction as Prediction
     from edge_sdk.predict.prediction import Reason as Reason
     from edge_sdk.predict.results import ResultCache as ResultCache
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
     from edge_sdk.update.retrying import RetryPolicy as RetryPolicy
 
 _HOME = {
+    "Alert": "health.alerts",
     "AppKey": "crypto.sealing",
     "AsyncEdgeClient": "aio",
     "Cancelled": "update.control",
@@ -52,11 +59,13 @@ _HOME = {
     "EraseScope": "erasing",
     "Finding": "store.verifying",
     "FormatError": "errors",
+    "HealthSettings": "health.alerts",
     "HttpLimits": "update.limits",
     "InputError": "errors",
     "LeaseExpired": "errors",
     "NotAvailable": "errors",
     "Prediction": "predict.prediction",
+    "PrivacySettings": "health.privacy",
     "Reason": "predict.prediction",
     "ResultCache": "predict.results",
     "RefreshStatus": "update.policy",
@@ -64,10 +73,13 @@ _HOME = {
     "RetryLater": "errors",
     "RetryPolicy": "update.retrying",
     "StoreError": "errors",
+    "TelemetrySettings": "health.telemetry",
     "UpdatePolicy": "update.policy",
     "UpdateRequired": "errors",
     "UpdateStatus": "update.policy",
     "Updated": "update.policy",
+    "UploadStatus": "health.uploading",
+    "Uploaded": "health.uploading",
     "VerificationError": "errors",
     "VerifyLevel": "store.verifying",
 }

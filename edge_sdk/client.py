@@ -18,6 +18,9 @@ from edge_sdk.contract import identifiers
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.erasing import EraseScope, Receipt, erase, finish_erasing
 from edge_sdk.errors import FormatError, InputError
+from edge_sdk.health.alerts import HealthSettings
+from edge_sdk.health.monitor import ModelHealth, Monitor, to_json
+from edge_sdk.health.reporter import Reporter
 from edge_sdk.keyring import Keyring
 from edge_sdk.serving import ServingModels
 from edge_sdk.store import Cache, Clock, Disk, System
@@ -35,6 +38,8 @@ from edge_sdk.update.policy import (
 
 if TYPE_CHECKING:
     from edge_sdk.crypto.credentials import Credential
+    from edge_sdk.health.telemetry import TelemetrySettings
+    from edge_sdk.health.uploading import Uploaded
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.predict.results import ResultCache
     from edge_sdk.runtime.engine import Engine
@@ -77,6 +82,8 @@ class EdgeClient:
         random: Random,
         baselines: Mapping[str, Baseline],
         results: ResultCache | None,
+        health: HealthSettings,
+        telemetry: TelemetrySettings | None,
     ) -> None:
         self._cache = cache
         self._server = server
@@ -91,7 +98,9 @@ class EdgeClient:
         self._keyring = Keyring(cache, credential, clock)
         self._baselines = baselines
         chain = Chain(cache, engine, capabilities, max_sessions, self._keyring, baselines)
-        self._serving = ServingModels(cache, chain, self._keyring, results)
+        monitor = Monitor(engine, clock, health)
+        self._health = Reporter(cache, monitor, clock, health, telemetry)
+        self._serving = ServingModels(cache, chain, self._keyring, results, monitor)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, self._keyring)
         self._making = threading.Lock()
         self._made: Updates | None = None
@@ -118,6 +127,8 @@ class EdgeClient:
         random: Random | None = None,
         baselines: Iterable[str | os.PathLike[str]] = (),
         results: ResultCache | None = None,
+        health: HealthSettings | None = None,
+        telemetry: TelemetrySettings | None = None,
     ) -> EdgeClient:
         """Open a cache, or make one; an erase that was begun is finished first.
 
@@ -149,6 +160,8 @@ class EdgeClient:
                 beside it, at most one a model. Where nothing that was fetched works, they answer, and say BASELINE.
             results: lets single predictions that are asked for again be answered from memory, for a while; each
                 model has its own, empty when the model changes. Off by default.
+            health: when something counts as wrong, and who is told.
+            telemetry: that what was counted may be told to the server, and how; without it nothing ever is.
 
         Raises:
             InputError: an argument is wrong, such as a root that is none for a new cache.
@@ -184,6 +197,8 @@ class EdgeClient:
             random=random,
             baselines=shipped,
             results=results,
+            health=health or HealthSettings(),
+            telemetry=telemetry,
         )
 
     # -- with a network --------------------------------------------------------------------------------
@@ -252,8 +267,35 @@ class EdgeClient:
             return Updated.of(self._cache.state().models.get(name), UpdateStatus.LOCAL)
         updates, told, obeyed = self._updates(), progress or _silent, control or Control()
         if policy is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND:
-            return updates.start(name, wanted, told, obeyed)
+            started = updates.start(name, wanted, told, obeyed)
+            if self._health.tells:
+                updates.later(lambda: self._health.upload_quietly(updates.upload, wanted))
+            return started
         return updates.update(name, wanted, told, obeyed)
+
+    def upload_telemetry(
+        self, conditions: Conditions | None = None, control: Control | None = None
+    ) -> Uploaded:
+        """Tell the server what was counted, where the app asked for that in :meth:`open`; see
+        docs/protocol/telemetry.md for what is told. An update in the background does so too when it is done.
+
+        What cannot be told now waits in the cache. Each report is told once, as far as anybody can tell.
+
+        Args:
+            conditions: under which it may be uploaded.
+            control: cancels it, from another thread; so does :meth:`erase`.
+
+        Returns:
+            How it ended, and how many reports were told.
+
+        Raises:
+            InputError: the client has no server, or was opened without telemetry.
+            Cancelled: ``control`` says so, or the cache is being erased.
+            RetryLater: another process is updating or erasing the cache.
+            StoreError: the disk refuses.
+        """
+        self._serving.check_open()
+        return self._health.upload(self._updates().upload, conditions or Conditions(), control or Control())
 
     def wait(self) -> dict[str, Updated]:
         """Wait for the updates in the background.
@@ -307,6 +349,14 @@ class EdgeClient:
         """
         return self._serving.model(name)
 
+    def health(self) -> tuple[ModelHealth, ...]:
+        """How each model does that this client has used: answers, errors, look-ups, latencies, and what is wrong.
+
+        Of the present window and the one before it: a window ends when it is kept for telemetry, or is all the time
+        since the client was opened.
+        """
+        return self._health.monitor.look()
+
     def status(self) -> dict[str, Any]:
         """What the cache holds: models, marks, bytes; how updates in the background ended, and why keys that are lent
         to this device could not be renewed. Beside it, the baselines of the app."""
@@ -339,6 +389,8 @@ class EdgeClient:
                 name: {"status": done.status.value, "detail": done.detail}
                 for name, done in sorted(({} if self._made is None else self._made.background).items())
             },
+            "health": [to_json(health) for health in self.health()],
+            "telemetry": self._health.status(),
             "not_renewed": [] if self._made is None else list(self._made.not_renewed),
         }
 
@@ -382,6 +434,8 @@ class EdgeClient:
     def erase(self, scope: EraseScope = EraseScope.MODELS) -> Receipt:
         """Erase the models, and with ``ALL`` the install id too; models handed out stop working.
 
+        What was counted goes too, and what waits to be told; what is being told is broken off or waited for.
+
         What the device has seen stays, so that nobody can roll it back by erasing. Should the process end
         midway, the next :meth:`open` finishes it.
 
@@ -397,10 +451,11 @@ class EdgeClient:
             StoreError: the disk refuses; once it does not, :meth:`open` finishes the erase.
         """
         self._serving.check_open()
-        try:
-            return erase(self._cache, scope, self._random, self._clock)
-        finally:
-            self._serving.drop()
+        with self._health.forgetting():
+            try:
+                return erase(self._cache, scope, self._random, self._clock)
+            finally:
+                self._serving.drop()
 
     def close(self) -> None:
         """Cancel the updates that are under way, wait for predictions in flight, then give everything back.
@@ -408,9 +463,11 @@ class EdgeClient:
         What the updates have received is kept, and the next client's go on from there; :meth:`wait` before closing
         lets those in the background finish.
         """
+        self._health.stop()
         if self._made is not None:
             self._made.close()
         self._serving.close()
+        self._health.keep()
 
     def __enter__(self) -> EdgeClient:
         return self

@@ -166,7 +166,7 @@ def status(cache: Path, level: str | None) -> dict[str, Any]:
         if level is not None:
             found["verified"] = _verified(client, level)
     # These belong to a running client and say nothing about a folder.
-    aside = ("background", "baselines", "channel", "not_renewed")
+    aside = ("background", "baselines", "channel", "health", "not_renewed")
     return {key: value for key, value in found.items() if key not in aside}
 
 

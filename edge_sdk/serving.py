@@ -53,10 +53,14 @@ class ServingModels:
         chain: says which one, and loads it.
         keyring: tells the time by which leases end.
         results: whether models remember answers.
+        monitor: counts what the models do.
     """
 
-    def __init__(self, cache: Cache, chain: Chain, keyring: Keyring, results: ResultCache | None) -> None:
-        self._cache, self._chain, self._keyring, self._results = cache, chain, keyring, results
+    def __init__(
+        self, cache: Cache, chain: Chain, keyring: Keyring, results: ResultCache | None, monitor: Monitor
+    ) -> None:
+        self._cache, self._chain, self._keyring = cache, chain, keyring
+        self._results, self._monitor = results, monitor
         self._closed = False
         self._models: dict[str, _Held] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
@@ -81,6 +85,7 @@ class ServingModels:
         """Serve a model that was loaded to prove it, until the lease of its key ends."""
         with self._loading:
             self._keep(_Held((loaded.artifact, ""), loaded, until))
+            self._monitor.watch(loaded)
 
     def check_open(self) -> None:
         """Raise NotAvailable once closed."""
@@ -122,8 +127,10 @@ class ServingModels:
         return self._cache.stamp(slot.active.sha256), self._keyring.stamp(slot.active)
 
     def _load(self, name: str, slot: Slot | None) -> _Held:
-        stamps = self._stamps(slot)
+        stamps, begun = self._stamps(slot), self._cache.disk.system.monotonic()
         loaded, until = self._chain.load(name, slot)
+        took_s = self._cache.disk.system.monotonic() - begun
+        self._monitor.watch(loaded, int(took_s * 1e9))
         answers_itself = slot is not None and loaded.reason is Reason.FRESH
         return self._keep(_Held(_found(slot), loaded, until, None if answers_itself else stamps))
 

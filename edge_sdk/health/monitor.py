@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk.contract.directives import RUNTIME
 from edge_sdk.contract.telemetry import MAX_LENGTH, Subject, Tally, Window, hour_of
 from edge_sdk.errors import FormatError
 from edge_sdk.health.alerts import Alert, HealthSettings, alerts_of
@@ -57,8 +56,8 @@ class ModelHealth:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a window holds beside its counts: which model it is about."""
+class Release:
+    """Which model counts are about."""
 
     model: str
     model_version: str
@@ -92,7 +91,7 @@ class Monitor:
     def __init__(self, engine: str | Engine, clock: Clock, settings: HealthSettings) -> None:
         self._engine, self._clock, self._settings = engine, clock, settings
         self._lock = threading.Lock()
-        self._watched: dict[Kept, _Watched] = {}
+        self._watched: dict[Release, _Watched] = {}
         self._raised: frozenset[tuple[str, ...]] = frozenset()
 
     def watch(self, loaded: LoadedModel, load_ns: int | None = None) -> None:
@@ -100,7 +99,7 @@ class Monitor:
         if not loaded.record.features:
             return
         entry = loaded.artifact.entry
-        key = Kept(entry.model, entry.model_version, entry.release, entry.channel)
+        key = Release(entry.model, entry.model_version, entry.release, entry.channel)
         source = Source(loaded, load_ns)
         with self._lock:
             watched = self._watched.setdefault(key, _Watched(self._clock()))
@@ -141,9 +140,11 @@ class Monitor:
                 watched.window = watched.before = Tally()
                 watched.begun = self._clock()
 
-    def _window(self, key: Kept, watched: _Watched, now: datetime) -> Window | None:
+    def _window(self, key: Release, watched: _Watched, now: datetime) -> Window | None:
         if not watched.window.counts and not watched.window.histograms:
             return None
+        from edge_sdk.contract.directives import RUNTIME
+
         end = hour_of(now) + timedelta(hours=1)
         start = max(hour_of(min(watched.begun, now)), end - MAX_LENGTH)  # whatever was done to the clock
         try:
@@ -174,7 +175,7 @@ class Monitor:
                 self._settings.on_alert(alert)
 
 
-def health_of(key: Kept, tally: Tally, settings: HealthSettings) -> ModelHealth:
+def health_of(key: Release, tally: Tally, settings: HealthSettings) -> ModelHealth:
     """What was counted, as people read it."""
 
     def of(prefix: str) -> dict[str, int]:
@@ -201,6 +202,16 @@ def health_of(key: Kept, tally: Tally, settings: HealthSettings) -> ModelHealth:
         latency=latency,
         alerts=alerts_of(key.model, key.release, tally, settings),
     )
+
+
+def health_of_windows(windows: Iterable[Window], settings: HealthSettings) -> list[ModelHealth]:
+    """What windows say, those of one release together."""
+    found: dict[Release, Tally] = {}
+    for window in windows:
+        about = window.subject
+        key = Release(about.model, about.model_version, about.release, about.channel)
+        found[key] = found.get(key, Tally()).plus(window.tally)
+    return [health_of(key, found[key], settings) for key in sorted(found, key=str)]
 
 
 def to_json(health: ModelHealth) -> dict[str, Any]:
