@@ -130,7 +130,7 @@ def _rebuilding(pair: _Pair, rounds: int) -> dict[str, Any]:
     )
 
     def ours() -> object:
-        return deltas.rebuild(pair.delta, base, pair.old.served, wanted, _KEY, _KEY)
+        return deltas.rebuild_served(pair.delta, base, pair.old.served, wanted, _KEY, _KEY)
 
     def theirs() -> object:
         return sealing.open_served(pair.new.served, wanted.sha256, wanted.entry, _KEY)

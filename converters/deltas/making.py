@@ -58,7 +58,7 @@ def make_delta(
             f"the delta from {base.path} to {wanted.path} has {len(made)} bytes, more than {MAX_SHARE:.0%} of the "
             f"{len(new.served)} of the bundle; let devices fetch the bundle"
         )
-    deltas.rebuild(
+    deltas.rebuild_served(
         made, base, old.served, wanted, old_key, new_key
     )  # raises unless it gives the signed bytes
     return made

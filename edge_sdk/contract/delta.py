@@ -98,17 +98,18 @@ class Patch:
         if len(source) != self.base_length:
             raise FormatError(f"the delta starts from {self.base_length} bytes, not {len(source)}")
         made, at = bytearray(self.length), 0
+        target = memoryview(made)  # a slice of a bytearray would be assigned by way of another copy
         stream = _Inflated(self.stream)
         for _ in range(MAX_OPERATIONS):
             if at == self.length:
                 break
-            at = self._step(stream, source, made, at)
+            at = self._step(stream, source, target, at)
         if at != self.length:
             raise FormatError(f"the delta has more than {MAX_OPERATIONS} operations")
         stream.end()
         return made
 
-    def _step(self, stream: _Inflated, source: memoryview, made: bytearray, at: int) -> int:
+    def _step(self, stream: _Inflated, source: memoryview, made: memoryview, at: int) -> int:
         code, length = _CODE.unpack(stream.take(_CODE.size))
         stop: int = at + length
         if not length or stop > self.length:

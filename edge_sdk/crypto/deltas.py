@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from edge_sdk.contract import codec, framing
 from edge_sdk.contract.delta import Patch
@@ -70,29 +71,44 @@ def seal(
     return streaming.encrypt(patch, secret, _bound(base, wanted), salt, prefix)
 
 
+@dataclass(frozen=True)
+class Rebuilt:
+    """A bundle that a delta made: its plain bytes, which are the signed ones, and how to encrypt them again."""
+
+    plain: bytearray
+    header: bytes
+    entry: Entry
+    secret: bytes | None = field(repr=False)
+
+    def served(self) -> Iterator[bytes | memoryview]:
+        """The served bytes in pieces. Their digest is yet to be checked: nothing else vouches for salt and prefix."""
+        if self.secret is None:
+            return iter([memoryview(self.plain)])
+        salt, prefix = self.header[1 : 1 + streaming.SALT_BYTES], self.header[1 + streaming.SALT_BYTES :]
+        bound = self.entry.associated_data
+        return streaming.encrypted(memoryview(self.plain), self.secret, bound, salt, prefix)
+
+
 def rebuild(
     delta: bytes,
     base: Artifact,
-    base_served: bytes,
+    base_plain: Callable[[], codec.Buffer],
     wanted: Artifact,
-    base_key: BundleKey | None,
     key: BundleKey | None,
-) -> bytes:
-    """The served bytes of ``wanted``, in memory only.
+) -> Rebuilt:
+    """The bundle ``wanted``, in memory only.
 
     1. The delta opens with the data key of ``wanted``, bound to these two bundles.
     2. Its lengths are those of the two plain bundles, and its header is one of a bundle of this tier.
     3. The old bundle opens, with its own key.
-    4. The operations make bytes of the signed plain digest; only then are they encrypted, so that never two
+    4. The operations make bytes of the signed plain digest. Only such bytes are ever encrypted again, so that no two
        plaintexts meet under one nonce.
-    5. The result has the signed digest.
 
     Args:
         delta: as served.
         base: the bundle that it starts from.
-        base_served: its served bytes, verified.
+        base_plain: opens that, see :func:`plain_of`; let it keep nothing, since memory is needed for the new one.
         wanted: the bundle to make.
-        base_key: opens ``base``.
         key: opens ``wanted``.
 
     Raises:
@@ -106,16 +122,28 @@ def rebuild(
     expected = (base.entry.plain_length, entry.plain_length, 0 if secret is None else streaming.HEADER_BYTES)
     if (patch.base_length, patch.length, len(patch.header)) != expected:  # 2
         raise VerificationError(f"{wanted.path}: the delta is for other bundles; fetch the whole one")
-    plain = patch.apply(plain_of(base_served, base.entry, base_key))  # 3
+    plain = patch.apply(base_plain())  # 3
     _check(plain, entry.plain_sha256, f"{wanted.path}: what the delta makes")  # 4
-    served = bytes(plain)
-    if secret is not None:
-        salt, prefix = (
-            patch.header[1 : 1 + streaming.SALT_BYTES],
-            patch.header[1 + streaming.SALT_BYTES :],
-        )
-        served = streaming.encrypt(memoryview(plain), secret, entry.associated_data, salt, prefix)
-    _check(served, wanted.sha256, f"{wanted.path}: what the delta makes")  # 5
+    return Rebuilt(plain, patch.header, entry, secret)
+
+
+def rebuild_served(
+    delta: bytes,
+    base: Artifact,
+    base_served: bytes,
+    wanted: Artifact,
+    base_key: BundleKey | None,
+    key: BundleKey | None,
+) -> bytes:
+    """The served bytes of ``wanted``: :func:`rebuild`, and the check that it leaves to be done.
+
+    Raises:
+        VerificationError: the delta does not make the signed bytes.
+        InputError: a bundle is sealed, and this is no key for it, or none.
+    """
+    made = rebuild(delta, base, lambda: plain_of(base_served, base.entry, base_key), wanted, key)
+    served = b"".join(made.served())
+    _check(served, wanted.sha256, f"{wanted.path}: what the delta makes")
     return served
 
 

@@ -10,6 +10,7 @@ Cross-checked against the tink package in the tests.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from edge_sdk.contract.codec import Buffer
@@ -30,14 +31,20 @@ def encrypt(
     plain: bytes | memoryview, data_key: bytes, associated_data: bytes, salt: bytes, prefix: bytes
 ) -> bytes:
     """Ciphertext of ``plain``; ``salt`` and ``prefix`` must be fresh random bytes for every call."""
+    return b"".join(encrypted(plain, data_key, associated_data, salt, prefix))
+
+
+def encrypted(
+    plain: bytes | memoryview, data_key: bytes, associated_data: bytes, salt: bytes, prefix: bytes
+) -> Iterator[bytes]:
+    """The same in pieces of at most a segment."""
     if (len(data_key), len(salt), len(prefix)) != (DATA_KEY_BYTES, SALT_BYTES, PREFIX_BYTES):
         raise ValueError("data key, salt and nonce prefix have 32, 32 and 7 bytes")
     cipher = _cipher(data_key, salt, associated_data)
     view = memoryview(plain)
-    parts = [bytes([HEADER_BYTES]), salt, prefix]
+    yield bytes([HEADER_BYTES]) + salt + prefix
     for piece in _layout(len(view), prefix):
-        parts.append(cipher.encrypt(piece.nonce, view[piece.low : piece.high], None))
-    return b"".join(parts)
+        yield cipher.encrypt(piece.nonce, view[piece.low : piece.high], None)
 
 
 class Piece(NamedTuple):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from edge_sdk.contract.codec import Buffer
 from edge_sdk.contract.delta import MAX_SHARE
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.crypto import deltas
-from edge_sdk.errors import DeadlineExceeded, EdgeError, RetryLater, StoreError
+from edge_sdk.crypto.sealing import BundleKey
+from edge_sdk.errors import DeadlineExceeded, EdgeError, RetryLater, StoreError, VerificationError
 from edge_sdk.keyring import Keyring
 from edge_sdk.store import Cache
 from edge_sdk.update.control import Cancelled
@@ -81,16 +83,20 @@ def make(cache: Cache, undertaking: Undertaking, keyring: Keyring, offer: Offer,
     """
     try:
         delta = _fetch(cache, undertaking, offer, artifact)
-        before = cache.verified(offer.base.sha256)
-        if before is None:
-            return "the bundle before was damaged meanwhile"
-        keys = keyring.unlock(offer.base).key, keyring.unlock(artifact).key
-        served = deltas.rebuild(delta, offer.base, before, artifact, *keys)
+        key, base_key = keyring.unlock(artifact).key, keyring.unlock(offer.base).key
+        made = deltas.rebuild(delta, offer.base, lambda: _plain(cache, offer.base, base_key), artifact, key)
+        # From here on as if it were downloaded: whatever lies there is good, or found to be wrong, segment by segment.
+        with cache.partial(artifact.sha256) as partial:
+            at = 0
+            for piece in made.served():
+                partial.write(at, piece)
+                at += len(piece)
+            partial.truncate(at)
+            partial.finish()  # with the signed digest, as it lies on the disk
     except _OURS:
         raise
     except EdgeError as error:
         return str(error)
-    cache.put(served)
     return ""
 
 
@@ -125,6 +131,14 @@ def _fetch(cache: Cache, undertaking: Undertaking, offer: Offer, artifact: Artif
             lambda _stage, done, total: undertaking.progress("delta", done, total),
         )
         return partial.read(0, length)
+
+
+def _plain(cache: Cache, base: Artifact, key: BundleKey | None) -> Buffer:
+    """The old bundle, opened; its served bytes are not kept."""
+    served = cache.verified(base.sha256)
+    if served is None:
+        raise VerificationError(f"{base.path}: it was damaged meanwhile")
+    return deltas.plain_of(served, base.entry, key)
 
 
 def _path(base: Artifact, artifact: Artifact) -> str:

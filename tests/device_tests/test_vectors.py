@@ -294,7 +294,7 @@ def _rebuild(v: Json) -> Json:
     old, new = Entry.from_json(v["base"]["entry"]), Entry.from_json(v["wanted"]["entry"])
     base = Artifact(old.path, len(served), v["base"]["sha256"], old)
     wanted = Artifact(new.path, length, v["wanted"]["sha256"], new)
-    made = deltas.rebuild(unbase64(v["delta"]), base, served, wanted, app, app)
+    made = deltas.rebuild_served(unbase64(v["delta"]), base, served, wanted, app, app)
     return {"sha256": hashlib.sha256(made).hexdigest()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -165,7 +166,7 @@ def test_the_signed_bytes_are_made_again(tier: str) -> None:
     old, new = pair(old_key, new_key)
     made = make_delta(old, new, old_key, new_key)
     assert len(made) < 0.3 * len(new.served)
-    again = deltas.rebuild(made, artifact(old), old.served, artifact(new), old_key, new_key)
+    again = deltas.rebuild_served(made, artifact(old), old.served, artifact(new), old_key, new_key)
     assert again == new.served
 
 
@@ -192,7 +193,7 @@ def test_a_changed_byte_anywhere_is_refused(tier: str) -> None:
         spoilt = bytearray(made)
         spoilt[at] ^= 1
         with pytest.raises(VerificationError):
-            deltas.rebuild(bytes(spoilt), artifact(old), old.served, artifact(new), old_key, new_key)
+            deltas.rebuild_served(bytes(spoilt), artifact(old), old.served, artifact(new), old_key, new_key)
 
 
 @settings(deadline=None, max_examples=150)
@@ -202,7 +203,7 @@ def test_a_changed_delta_in_clear_makes_the_signed_bytes_or_is_refused(data: st.
     made = bytearray(PLAIN_DELTA)
     made[data.draw(st.integers(0, len(made) - 1))] ^= data.draw(st.integers(1, 255))
     try:  # some bits of a deflate stream mean nothing
-        again = deltas.rebuild(bytes(made), artifact(old), old.served, artifact(new), None, None)
+        again = deltas.rebuild_served(bytes(made), artifact(old), old.served, artifact(new), None, None)
     except VerificationError:
         return
     assert again == new.served
@@ -213,17 +214,17 @@ def test_a_delta_of_other_bundles_is_refused() -> None:
     other, _ = pair(APP, APP)  # the same plain bytes, sealed again
     made = make_delta(old, new, APP, APP)
     with pytest.raises(VerificationError, match="does not open"):
-        deltas.rebuild(made, artifact(other), other.served, artifact(new), APP, APP)
+        deltas.rebuild_served(made, artifact(other), other.served, artifact(new), APP, APP)
     again = replace(artifact(new), sha256="0" * 64)
     with pytest.raises(VerificationError, match="does not open"):
-        deltas.rebuild(made, artifact(old), old.served, again, APP, APP)
+        deltas.rebuild_served(made, artifact(old), old.served, again, APP, APP)
 
 
 def test_the_wrong_base_is_refused_in_clear_too() -> None:
     _, new = PLAIN_PAIR
     other = sealed_model(payload(0.1), version="1.0.0", stored=payload(0.1)[::-1], compress=False)
     with pytest.raises(VerificationError, match="what the delta makes is not the signed one"):
-        deltas.rebuild(PLAIN_DELTA, artifact(other), other.served, artifact(new), None, None)
+        deltas.rebuild_served(PLAIN_DELTA, artifact(other), other.served, artifact(new), None, None)
 
 
 def test_another_salt_is_refused() -> None:
@@ -235,21 +236,45 @@ def test_another_salt_is_refused() -> None:
     patch = delta.write(len(before), len(after), bytes(header), operations(before, after))
     made = deltas.seal(patch, artifact(old), artifact(new), APP)
     with pytest.raises(VerificationError, match="what the delta makes is not the signed one"):
-        deltas.rebuild(made, artifact(old), old.served, artifact(new), APP, APP)
+        deltas.rebuild_served(made, artifact(old), old.served, artifact(new), APP, APP)
 
 
 def test_other_lengths_than_the_signed_are_refused_before_memory_is_taken() -> None:
     old, new = PLAIN_PAIR
     huge = delta.write(old.entry.plain_length, 2**32 - 1, b"", [])
     with pytest.raises(VerificationError, match="for other bundles"):
-        deltas.rebuild(huge, artifact(old), old.served, artifact(new), None, None)
+        deltas.rebuild_served(huge, artifact(old), old.served, artifact(new), None, None)
 
 
 def test_the_wrong_key() -> None:
     old, new = pair(APP, APP)
     made = make_delta(old, new, APP, APP)
     with pytest.raises(InputError, match="this key is"):
-        deltas.rebuild(made, artifact(old), old.served, artifact(new), APP, AppKey(bytes(32)))
+        deltas.rebuild_served(made, artifact(old), old.served, artifact(new), APP, AppKey(bytes(32)))
+
+
+def test_memory_is_that_of_the_two_plain_bundles() -> None:
+    weights = np.random.default_rng(4).bytes(8_000_000)
+    tuned = weights[:5_000_000] + bytes(40) + weights[5_000_040:]
+    old, new = (
+        sealed_model(payload(0.1), stored=stored, version=version, app_key=APP)
+        for stored, version in ((weights, "1.0.0"), (tuned, "2.0.0"))
+    )
+    made = make_delta(old, new, APP, APP)
+    del weights, tuned
+    tracemalloc.start()
+    try:
+        rebuilt = deltas.rebuild(
+            made, artifact(old), lambda: deltas.plain_of(old.served, old.entry, APP), artifact(new), APP
+        )
+        digest = hashlib.sha256()
+        for piece in rebuilt.served():
+            digest.update(piece)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert digest.hexdigest() == new.sha256
+    assert peak < 2.3 * len(new.served)
 
 
 def test_a_deflated_bundle_has_no_delta() -> None:
@@ -285,4 +310,4 @@ def test_the_errors_of_rebuilding_are_of_the_sdk() -> None:
     old, new = PLAIN_PAIR
     for rubbish in (b"", b"x", PLAIN_DELTA[:30], PLAIN_DELTA + b"x"):
         with pytest.raises(EdgeError):
-            deltas.rebuild(rubbish, artifact(old), old.served, artifact(new), None, None)
+            deltas.rebuild_served(rubbish, artifact(old), old.served, artifact(new), None, None)

@@ -179,6 +179,21 @@ def test_a_wrong_delta_is_refused_and_the_whole_bundle_fetched(
     site.check()
 
 
+def test_another_salt_makes_other_bytes_and_is_refused(
+    make_device: Callable[[Repository], Device], repository: Repository
+) -> None:
+    """The plain bytes are right: only the digest of what lies on the disk in the end shows it."""
+    site = Site(make_device(repository), APP)
+    old, new = (bytes(deltas.plain_of(sealed.served, sealed.entry, APP)) for sealed in (site.old, site.new))
+    header = site.new.served[:1] + bytes(32) + site.new.served[33:40]
+    patch = patch_format.write(len(old), len(new), header, [Operation(ADD, len(new), 0, new)])
+    site.repository.files[site.path] = site.sealed_patch(patch)
+    done = site.client().update(MODEL)
+    assert "not what was signed" in done.detail
+    assert site.fetched == [site.path, site.path, site.whole]
+    site.check()
+
+
 def test_bytes_that_are_not_those_of_the_tag(plain: Site) -> None:
     """HEAD and GET speak of different things, again and again."""
     served = plain.network.request
