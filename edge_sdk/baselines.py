@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from edge_sdk.contract.manifest import Artifact
@@ -43,10 +44,13 @@ def find_baselines(bundles: Iterable[str | os.PathLike[str]], disk: Disk) -> Map
     Raises:
         InputError: a file is missing or is no bundle, or two are of one model.
     """
+    paths = [Path(bundle) for bundle in bundles]
+    if not paths:
+        return MappingProxyType({})
     from edge_sdk.crypto.sealed_files import entry_path, parse_entry  # not what every start should import
 
     found: dict[str, Baseline] = {}
-    for bundle in map(Path, bundles):
+    for bundle in paths:
         beside = entry_path(bundle)
         data, stamp = disk.read(beside), disk.stamp(bundle)
         if data is None or stamp is None:

@@ -39,9 +39,7 @@ class Assembly:
         if self._room is not None:
             self.put(self._filled, data)
         else:
-            self._head += data
-            if self._name is not None:
-                self._find(self._name)
+            self._look_for_payload(data)
         self._filled += len(data)
 
     def within(self, low: int, high: int) -> memoryview | None:
@@ -78,16 +76,21 @@ class Assembly:
         if self._room is not None:
             self._room.wipe()
 
-    def _find(self, name: str) -> None:
-        found = bundle.payload_bounds(self._head, name)
+    def _look_for_payload(self, data: Buffer) -> None:
+        # As a rule it begins in the first piece, which then needs no copy.
+        if self._head:
+            self._head += data
+        start = memoryview(self._head or data)
+        found = None if self._name is None else bundle.payload_bounds(start, self._name)
         if found is None:
+            if not self._head:
+                self._head = bytearray(data)
             return
         low, length = found
         if low + length > self._length:
-            raise FormatError(f"{name} reaches beyond the end of its bundle")
+            raise FormatError(f"{self._name} reaches beyond the end of its bundle")
         self._low, self._high = low, low + length
         self._room = Room(length)
         self._tail = bytearray(self._length - self._high)
-        rest = bytes(memoryview(self._head)[low:])
-        del self._head[low:]
-        self.put(low, rest)
+        self._head = bytearray(start[:low])
+        self.put(low, start[low:])

@@ -14,7 +14,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
-from time import perf_counter
 from typing import Final, NamedTuple, Protocol
 
 from edge_sdk.contract import bundle, codec
@@ -26,7 +25,6 @@ from edge_sdk.crypto.streaming import HEADER_BYTES, Decryption
 from edge_sdk.errors import VerificationError
 
 _INFLATED: Final = 1 << 18  # bytes at once: few enough to stay in the processor's cache
-_SLOW_S = 0.25e-3  # a segment; where proving one takes less, two threads only stand in each other's way
 
 
 class Source(Protocol):
@@ -138,13 +136,14 @@ class _Stored(ABC):
         length: of what they become.
         bounds: of each segment, in what they become.
         digests: of those that were proven by it.
+        listed: whether all are.
     """
 
     length: int
     bounds: list[tuple[int, int]]
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, *, listed: bool) -> None:
+        self._source, self.listed = source, listed
         self.digests = [b""] * max(-(-source.length // SEGMENT_BYTES), 1)
 
     @abstractmethod
@@ -156,8 +155,8 @@ class _Stored(ABC):
         """Prove the segment that was just read; ``target`` then holds what it becomes."""
 
     def check_list(self, entry: Entry) -> None:
-        """Compare the digests of all segments with the signed ones."""
-        if hashlib.sha256(b"".join(self.digests)).hexdigest() != entry.segments_sha256:
+        """Compare the digests of all segments with the signed ones, where they are what proves them."""
+        if self.listed and hashlib.sha256(b"".join(self.digests)).hexdigest() != entry.segments_sha256:
             raise VerificationError(f"{entry.path}: the bytes are not the signed ones; fetch them again")
 
     def _fill(self, target: memoryview, offset: int) -> None:
@@ -167,7 +166,7 @@ class _Stored(ABC):
 
 class _Clear(_Stored):
     def __init__(self, source: Source) -> None:
-        super().__init__(source)
+        super().__init__(source, listed=True)
         self.length = source.length
         starts = range(0, max(source.length, 1), SEGMENT_BYTES)
         self.bounds = [(start, min(start + SEGMENT_BYTES, source.length)) for start in starts]
@@ -181,8 +180,7 @@ class _Clear(_Stored):
 
 class _Encrypted(_Stored):
     def __init__(self, source: Source, data_key: bytes, associated_data: bytes, *, listed: bool) -> None:
-        super().__init__(source)
-        self._listed = listed
+        super().__init__(source, listed=listed)
         header = bytearray(HEADER_BYTES)
         source.read_into(memoryview(header), 0)  # whether there were so many, the length tells
         self._decryption = Decryption(header, source.length, data_key, associated_data)
@@ -197,15 +195,11 @@ class _Encrypted(_Stored):
     def prove(self, index: int, target: memoryview, scratch: memoryview) -> None:
         piece = self._decryption.pieces[index]
         sealed = scratch[: piece.stop - piece.start]
-        if self._listed:
+        if self.listed:
             digest = hashlib.sha256(b"" if index else self._header)
             digest.update(sealed)
             self.digests[index] = digest.digest()
         self._decryption.open_into(index, sealed, target)
-
-    def check_list(self, entry: Entry) -> None:
-        if self._listed:
-            super().check_list(entry)
 
 
 def _buffer() -> memoryview:
@@ -217,15 +211,17 @@ def _buffer() -> memoryview:
 
 
 def _gather(stored: _Stored, assembly: Assembly) -> None:
-    """All segments, each into its place: in order up to where the payload begins, then by two threads if it pays."""
+    """All segments, each into its place: in order up to where the payload begins, then by two threads if it pays.
+
+    It does for digests, of which a MiB takes half a millisecond or more. Decryption alone takes a tenth of that where
+    the processor has instructions for it, and a second thread with its buffers would cost more than it saves.
+    """
     spare, scratch = _buffer(), _buffer()
-    first, took = 0, 0.0
+    first = 0
     while first < len(stored.bounds) and not assembly.begun:
         low, high = stored.bounds[first]
         stored.read(first, spare[: high - low], scratch)
-        begun = perf_counter()
         stored.prove(first, spare[: high - low], scratch)
-        took = perf_counter() - begun
         assembly.append(spare[: high - low])
         first += 1
     rest = iter(range(first, len(stored.bounds)))
@@ -253,7 +249,7 @@ def _gather(stored: _Stored, assembly: Assembly) -> None:
             failures.append(error)
 
     helper = threading.Thread(target=help_out, name="edge-open")
-    if took > _SLOW_S and len(stored.bounds) - first > 1 and (os.cpu_count() or 1) > 1:
+    if stored.listed and len(stored.bounds) - first > 1 and (os.cpu_count() or 1) > 1:
         with suppress(RuntimeError):  # no more threads here: then this one does it all
             helper.start()
     try:

@@ -10,11 +10,11 @@ import ctypes
 import io
 import sys
 from functools import cache
+from mmap import PAGESIZE
 from typing import Final
 
 _MADV_HUGEPAGE: Final = 14
 _WORTHWHILE: Final = 4 << 20
-_PAGE: Final = 4096
 
 
 class Room:
@@ -42,7 +42,7 @@ class Room:
 def _in_huge_pages(view: memoryview) -> None:
     """Ask for pages of 2 MiB: touching fresh memory first is most of what loading a model costs otherwise."""
     start = ctypes.addressof(ctypes.c_char.from_buffer(view))
-    low, high = -(-start // _PAGE) * _PAGE, (start + len(view)) // _PAGE * _PAGE
+    low, high = -(-start // PAGESIZE) * PAGESIZE, (start + len(view)) // PAGESIZE * PAGESIZE
     # Advice: what the system makes of it, and whether it knows it at all, changes nothing but the time.
     _libc().madvise(ctypes.c_void_p(low), ctypes.c_size_t(high - low), _MADV_HUGEPAGE)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -66,17 +66,16 @@ def contents(content: BundleContent) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """However fast the machine is."""
-    monkeypatch.setattr(opening, "_SLOW_S", 0.0)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.parametrize("slow_s", [0.0, math.inf])
+@pytest.mark.parametrize("processors", [1, 2])
 @pytest.mark.parametrize(("tier", "codec"), KINDS)
 def test_every_file_comes_out_and_the_payload_is_ready_to_use(
-    tier: str, codec: str, slow_s: float, known: bool, monkeypatch: pytest.MonkeyPatch
+    tier: str, codec: str, processors: int, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_SLOW_S", slow_s)
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
     made, files = sealed(tier, codec)
     content = opened(made.served, made, known=known)
     assert contents(content) == files
@@ -213,15 +212,16 @@ def refuse() -> int:
     raise StoreError("the disk refuses")
 
 
+@pytest.mark.parametrize("known", [True, False])  # with one thread, and with two
 @pytest.mark.parametrize("at", range(1, 8))  # the header, and six segments
 @pytest.mark.parametrize(("end", "error"), [(refuse, StoreError), (lambda: 7, VerificationError)])
 def test_a_read_that_fails_ends_it_in_any_thread(
-    at: int, end: Callable[[], int], error: type[Exception]
+    at: int, end: Callable[[], int], error: type[Exception], known: bool
 ) -> None:
     made, _ = sealed("app-key", "none")
     source, running = Failing(made.served, at, end), threading.active_count()
     with pytest.raises(error):
-        open_segments(source, made.entry, sealing.data_key_of(made.entry, APP), known=True)
+        open_segments(source, made.entry, sealing.data_key_of(made.entry, APP), known=known)
     assert source.reads >= at
     assert threading.active_count() == running
 
@@ -242,11 +242,38 @@ def test_reads_come_in_order_whatever_the_threads_do() -> None:
     assert source.offsets == list(range(0, len(made.served), SEGMENT_BYTES))
 
 
+def test_digests_are_taken_by_two_threads_and_a_known_ciphertext_needs_but_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def counting(self: threading.Thread) -> None:
+        started.append(self.name)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", counting)
+    made, _ = sealed("app-key", "none")
+    opened(made.served, made)
+    assert started == []
+    opened(made.served, made, known=False)
+    assert started == ["edge-open"]
+    clear, _ = sealed("none", "none")
+    opened(clear.served, clear)
+    assert started == ["edge-open"] * 2
+
+
 def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     def none_left(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", none_left)
+    made, files = sealed("none", "none")
+    assert contents(opened(made.served, made)) == files
+
+
+def test_a_system_without_huge_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
     made, files = sealed("app-key", "none")
     assert contents(opened(made.served, made)) == files
 
