@@ -19,7 +19,6 @@ from edge_sdk.contract.manifest import Artifact
 from edge_sdk.erasing import EraseScope, Receipt, erase, finish_erasing
 from edge_sdk.errors import FormatError, InputError
 from edge_sdk.health.alerts import HealthSettings
-from edge_sdk.health.monitor import ModelHealth, Monitor, to_json
 from edge_sdk.health.reporter import Reporter
 from edge_sdk.keyring import Keyring
 from edge_sdk.serving import ServingModels
@@ -38,6 +37,7 @@ from edge_sdk.update.policy import (
 
 if TYPE_CHECKING:
     from edge_sdk.crypto.credentials import Credential
+    from edge_sdk.health.monitor import ModelHealth
     from edge_sdk.health.telemetry import TelemetrySettings
     from edge_sdk.health.uploading import Uploaded
     from edge_sdk.loading import LoadedModel, Progress
@@ -98,9 +98,8 @@ class EdgeClient:
         self._keyring = Keyring(cache, credential, clock)
         self._baselines = baselines
         chain = Chain(cache, engine, capabilities, max_sessions, self._keyring, baselines)
-        monitor = Monitor(engine, clock, health)
-        self._health = Reporter(cache, monitor, clock, health, telemetry)
-        self._serving = ServingModels(cache, chain, self._keyring, results, monitor)
+        self._health = Reporter(cache, engine, clock, health, telemetry)
+        self._serving = ServingModels(cache, chain, self._keyring, results, self._health.notice)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, self._keyring)
         self._making = threading.Lock()
         self._made: Updates | None = None
@@ -389,8 +388,7 @@ class EdgeClient:
                 name: {"status": done.status.value, "detail": done.detail}
                 for name, done in sorted(({} if self._made is None else self._made.background).items())
             },
-            "health": [to_json(health) for health in self.health()],
-            "telemetry": self._health.status(),
+            **self._health.status(),
             "not_renewed": [] if self._made is None else list(self._made.not_renewed),
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,6 @@ from edge_sdk.predict.prediction import Reason
 from edge_sdk.store import Cache, Slot
 
 if TYPE_CHECKING:
-    from edge_sdk.health.monitor import Monitor
     from edge_sdk.keyring import Keyring
     from edge_sdk.loading import LoadedModel
     from edge_sdk.predict.results import ResultCache
@@ -27,6 +27,9 @@ _Stamps = tuple["Stamp | None", "Stamp | None"]
 
 _Found = tuple[Artifact, str] | None
 """What is active and why it was withdrawn, if it was; None where nothing is installed."""
+
+
+Notice = Callable[["LoadedModel", int | None], None]
 
 
 class _Held(NamedTuple):
@@ -53,14 +56,14 @@ class ServingModels:
         chain: says which one, and loads it.
         keyring: tells the time by which leases end.
         results: whether models remember answers.
-        monitor: counts what the models do.
+        notice: is told of each model that is loaded, and how many nanoseconds that took if it is known.
     """
 
     def __init__(
-        self, cache: Cache, chain: Chain, keyring: Keyring, results: ResultCache | None, monitor: Monitor
+        self, cache: Cache, chain: Chain, keyring: Keyring, results: ResultCache | None, notice: Notice
     ) -> None:
         self._cache, self._chain, self._keyring = cache, chain, keyring
-        self._results, self._monitor = results, monitor
+        self._results, self._notice = results, notice
         self._closed = False
         self._models: dict[str, _Held] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
@@ -85,7 +88,7 @@ class ServingModels:
         """Serve a model that was loaded to prove it, until the lease of its key ends."""
         with self._loading:
             self._keep(_Held((loaded.artifact, ""), loaded, until))
-            self._monitor.watch(loaded)
+            self._notice(loaded, None)
 
     def check_open(self) -> None:
         """Raise NotAvailable once closed."""
@@ -130,7 +133,7 @@ class ServingModels:
         stamps, begun = self._stamps(slot), self._cache.disk.system.monotonic()
         loaded, until = self._chain.load(name, slot)
         took_s = self._cache.disk.system.monotonic() - begun
-        self._monitor.watch(loaded, int(took_s * 1e9))
+        self._notice(loaded, int(took_s * 1e9))
         answers_itself = slot is not None and loaded.reason is Reason.FRESH
         return self._keep(_Held(_found(slot), loaded, until, None if answers_itself else stamps))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from edge_sdk.contract.telemetry import Tally
 from edge_sdk.errors import InputError
-from edge_sdk.health.latencies import quantile_ms
+
+if TYPE_CHECKING:
+    from edge_sdk.contract.telemetry import Tally
 
 _CACHES = ("result_cache", "feature_cache")
 
@@ -63,6 +65,8 @@ class HealthSettings:
 
 def alerts_of(model: str, release: int, tally: Tally, settings: HealthSettings) -> tuple[Alert, ...]:
     """What is wrong, by what was counted."""
+    from edge_sdk.health.latencies import quantile_ms
+
     found = []
 
     def check(name: str, what: str, value: float, threshold: float, n: int, wrong: bool) -> None:

@@ -17,7 +17,7 @@ from edge_sdk.health.source import LATENCIES, Source
 from edge_sdk.store.system import Clock
 
 if TYPE_CHECKING:
-    from edge_sdk.loading import LoadedModel
+    from edge_sdk.health.reporter import Noticed
     from edge_sdk.runtime.engine import Engine
 
 _DISTRIBUTIONS = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}
@@ -94,16 +94,12 @@ class Monitor:
         self._watched: dict[Release, _Watched] = {}
         self._raised: frozenset[tuple[str, ...]] = frozenset()
 
-    def watch(self, loaded: LoadedModel, load_ns: int | None = None) -> None:
-        """Count what this model does from now on; those that take tensors have no counters."""
-        if not loaded.record.features:
-            return
-        entry = loaded.artifact.entry
+    def watch(self, noticed: Noticed) -> None:
+        """Count what this model does; it has named features."""
+        entry = noticed.entry
         key = Release(entry.model, entry.model_version, entry.release, entry.channel)
-        source = Source(loaded, load_ns)
         with self._lock:
-            watched = self._watched.setdefault(key, _Watched(self._clock()))
-            watched.sources.append(source)
+            self._watched.setdefault(key, _Watched(noticed.at)).sources.append(Source(noticed))
 
     def look(self) -> tuple[ModelHealth, ...]:
         """How all models do that were used: in the present window and the one before it."""

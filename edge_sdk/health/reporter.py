@@ -1,24 +1,48 @@
-"""What a client does with what was counted: shows it, keeps it, has it uploaded, and forgets it."""
+"""What a client does with what was counted: shows it, keeps it, has it uploaded, and forgets it.
+
+Whoever predicts pays for counting only: what works with the counts is imported when somebody wants to know.
+"""
 
 from __future__ import annotations
 
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_sdk.errors import EdgeError, InputError
 from edge_sdk.health.alerts import HealthSettings
-from edge_sdk.health.monitor import Monitor
 from edge_sdk.store import Cache, Clock
 from edge_sdk.update.control import Control
 from edge_sdk.update.policy import Conditions
 
 if TYPE_CHECKING:
+    from edge_sdk.contract.entry import Entry
+    from edge_sdk.contract.record import Record
+    from edge_sdk.health.monitor import Monitor
     from edge_sdk.health.telemetry import TelemetrySettings
     from edge_sdk.health.uploading import Uploaded, Uploader
+    from edge_sdk.loading import LoadedModel
+    from edge_sdk.predict.counters import PredictionCounters
+    from edge_sdk.predict.prediction import Reason
+    from edge_sdk.runtime.engine import Engine
 
 Upload = Callable[["Uploader", Conditions, Control], "Uploaded"]
+
+
+class Noticed(NamedTuple):
+    """A model that was loaded, when, and how long that took where somebody measured it. Its counters begin there."""
+
+    loaded: weakref.ref[LoadedModel]
+    counters: PredictionCounters
+    record: Record
+    reason: Reason
+    entry: Entry
+    load_ns: int | None
+    at: datetime
 
 
 class Reporter:
@@ -26,7 +50,7 @@ class Reporter:
 
     Args:
         cache: where what is to be told waits.
-        monitor: what is counted.
+        engine: what runs the models.
         clock: the wall clock.
         health: thresholds.
         settings: that something may be told; None where nothing may.
@@ -35,13 +59,15 @@ class Reporter:
     def __init__(
         self,
         cache: Cache,
-        monitor: Monitor,
+        engine: str | Engine,
         clock: Clock,
         health: HealthSettings,
         settings: TelemetrySettings | None,
     ) -> None:
-        self.monitor = monitor
-        self._cache, self._clock, self._health = cache, clock, health
+        self._cache, self._engine, self._clock, self._health = cache, engine, clock, health
+        self._noticed: deque[Noticed] = deque()
+        self._made: Monitor | None = None
+        self._making = threading.Lock()
         self._one = threading.Lock()
         self._control = Control()
         self._stopped = False
@@ -51,8 +77,25 @@ class Reporter:
             from edge_sdk.health.telemetry import Telemetry
             from edge_sdk.health.uploading import Uploader
 
-            self._telemetry = Telemetry(cache, monitor, settings, health, clock)
+            self._telemetry = Telemetry(cache, lambda: self.monitor.cut(), settings, health, clock)
             self._uploader = Uploader(cache, self._telemetry, clock)
+
+    def notice(self, loaded: LoadedModel, load_ns: int | None = None) -> None:
+        """A model was loaded; those that take tensors count nothing."""
+        if loaded.record.features:
+            about = loaded.counters, loaded.record, loaded.reason, loaded.artifact.entry
+            self._noticed.append(Noticed(weakref.ref(loaded), *about, load_ns, self._clock()))
+
+    @property
+    def monitor(self) -> Monitor:
+        """What was counted, of all models so far."""
+        from edge_sdk.health.monitor import Monitor
+
+        with self._making:
+            self._made = self._made or Monitor(self._engine, self._clock, self._health)
+            while self._noticed:
+                self._made.watch(self._noticed.popleft())
+            return self._made
 
     @property
     def tells(self) -> bool:
@@ -99,22 +142,25 @@ class Reporter:
     def keep(self) -> None:
         """Keep what was counted, where it is to be told; what cannot be kept is lost, and nobody is held up."""
         with self._one:
-            if self._uploader is None:
+            if self._uploader is not None:
+                with suppress(EdgeError):
+                    self._telemetry.keep()
+            elif self._health.on_alert is not None:
                 self.monitor.look()
-                return
-            with suppress(EdgeError):
-                self._telemetry.keep()
 
     def status(self) -> dict[str, Any]:
-        """What waits in the cache to be told, by whichever process it was counted, and what was dropped."""
+        """How the models do; what waits in the cache to be told, whoever counted it, and what was dropped."""
         from edge_sdk.health.monitor import health_of_windows, to_json
         from edge_sdk.health.queue import Queue
 
         queue = Queue(self._cache.folder, self._cache.disk, self._clock)
         kept = health_of_windows(queue.windows(), self._health)
         return {
-            "kept": [to_json(health) for health in kept],
-            "reports": queue.reports(),
-            "dropped": dict(queue.dropped()),
-            "latest_upload": self._latest,
+            "health": [to_json(health) for health in self.monitor.look()],
+            "telemetry": {
+                "kept": [to_json(health) for health in kept],
+                "reports": queue.reports(),
+                "dropped": dict(queue.dropped()),
+                "latest_upload": self._latest,
+            },
         }

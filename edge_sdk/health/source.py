@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from edge_sdk.predict.prediction import Reason
 
 if TYPE_CHECKING:
     from edge_sdk.contract.record import Record
-    from edge_sdk.loading import LoadedModel
+    from edge_sdk.health.reporter import Noticed
 
 LATENCIES: Final = ("latency.compute", "latency.load", "latency.queue")
 COUNTS: Final = (
@@ -34,20 +33,19 @@ class Source:
     """The counters of one loaded model; they outlive it until they are asked.
 
     Args:
-        loaded: the model; it has named features.
-        load_ns: how long loading took, where somebody measured it.
+        noticed: the model, as it was when it was loaded.
     """
 
-    def __init__(self, loaded: LoadedModel, load_ns: int | None) -> None:
-        self._loaded = weakref.ref(loaded)
-        self._counters = loaded.counters
-        self._reason = loaded.reason
+    def __init__(self, noticed: Noticed) -> None:
+        self._loaded, self._counters, self._reason = noticed.loaded, noticed.counters, noticed.reason
         self._features = {
-            f"feature.{f.name}": (at, f.name, f.low, f.high) for at, f in enumerate(loaded.record.features)
+            f"feature.{f.name}": (at, f.name, f.low, f.high) for at, f in enumerate(noticed.record.features)
         }
-        self._shape = shape_of(loaded.record)
-        self._loads: Sketch = Counter() if load_ns is None else Counter([sketch.latency_bin(load_ns)])
-        self._before = self._counters.snapshot()
+        self._shape = shape_of(noticed.record)
+        ns = noticed.load_ns
+        self._loads: Sketch = Counter() if ns is None else Counter([sketch.latency_bin(ns)])
+        self._counts: Counter[str] = Counter()
+        self._latencies: dict[str, Sketch] = {"latency.queue": Counter(), "latency.compute": Counter()}
 
     @property
     def is_over(self) -> bool:
@@ -56,17 +54,14 @@ class Source:
 
     def since(self) -> Tally:
         """What was done since this was last called; the sketches are of the latest thousand predictions at most."""
-        now, before = self._counters.snapshot(), self._before
-        self._before = now
-        histograms = self._sketched()
-        histograms["latency.load"], self._loads = self._loads, Counter()
-        for stage in ("queue", "compute"):
-            later, earlier = sketch_of(getattr(now, stage)), sketch_of(getattr(before, stage))
-            histograms[f"latency.{stage}"] = later - earlier
-        return Tally(
-            _counts(now, self._reason) - _counts(before, self._reason),
-            {name: counts for name, counts in histograms.items() if counts},
-        )
+        now = self._counters.snapshot()
+        counts = _counts(now, self._reason)
+        latencies = {"latency.queue": sketch_of(now.queue), "latency.compute": sketch_of(now.compute)}
+        new = {name: later - self._latencies[name] for name, later in latencies.items()}
+        histograms = {**self._sketched(), **new, "latency.load": self._loads}
+        tally = Tally(counts - self._counts, {name: found for name, found in histograms.items() if found})
+        self._counts, self._latencies, self._loads = counts, latencies, Counter()
+        return tally
 
     def _sketched(self) -> dict[str, Sketch]:
         recent = self._counters.recent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,7 +18,6 @@ from edge_sdk.contract.telemetry import (
 )
 from edge_sdk.errors import StoreError
 from edge_sdk.health.alerts import HealthSettings, alerts_of
-from edge_sdk.health.monitor import Monitor
 from edge_sdk.health.noise import BitDice
 from edge_sdk.health.privacy import Budget, PrivacySettings, Shape, privatise
 from edge_sdk.health.queue import Limits, Queue
@@ -39,11 +39,11 @@ class TelemetrySettings:
 
 
 class Telemetry:
-    """Keeps what a monitor counted in the cache, and makes reports of it. It opens no connection itself.
+    """Keeps what was counted in the cache, and makes reports of it. It opens no connection itself.
 
     Args:
         cache: where it waits.
-        monitor: what is counted.
+        cut: ends the windows of what is counted, and gives them.
         settings: what the app agreed to.
         health: thresholds, for the alerts in a report.
         clock: the wall clock.
@@ -52,13 +52,13 @@ class Telemetry:
     def __init__(
         self,
         cache: Cache,
-        monitor: Monitor,
+        cut: Callable[[], list[Window]],
         settings: TelemetrySettings,
         health: HealthSettings,
         clock: Clock,
     ) -> None:
         self.queue = Queue(cache.folder, cache.disk, clock, settings.limits)
-        self._monitor, self._settings, self._health = monitor, settings, health
+        self._cut, self._settings, self._health = cut, settings, health
         self._random = cache.disk.system.random
         self._budget = Budget(self.queue.folder, cache.disk, clock)
         self._keeping = threading.Lock()
@@ -79,7 +79,7 @@ class Telemetry:
             StoreError: the disk refuses; what was counted is lost.
         """
         with self._keeping:
-            kept = [self.queue.enqueue(window, self._epoch) for window in self._monitor.cut()]
+            kept = [self.queue.enqueue(window, self._epoch) for window in self._cut()]
             if not self._epoch or not all(kept):
                 self._epoch = self.queue.begin()
 
