@@ -1,4 +1,4 @@
-"""Three clients that bring one file to a disk, each in processes of its own: ``python -m … ours|tuf|hub``.
+"""Three clients that bring one file to a disk, each in processes of its own: ``python -m … ours|tuf|hf``.
 
 The process imports its client and then forks for every command that it reads, a JSON object a line; so a
 measurement does not pay for imports, and a client that is killed leaves the next one alone. For each it prints a line
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -62,6 +63,8 @@ class Ours:
             self._installing.fetch(cache, undertaking, artifact)
         transport.close()
 
+    durable = fetch
+
     def update(self, work: Path, url: str, name: str) -> None:
         """All of it: proof in a child process, load, proof again, flip."""
         root = (work / "root.json").read_bytes()
@@ -112,6 +115,11 @@ class Tuf:
 
     update = fetch
 
+    def durable(self, work: Path, url: str, name: str) -> None:
+        """The same, and what that client leaves to the system: the file is on the disk, under its name."""
+        self.fetch(work, url, name)
+        _sync(work / "model.bundle")
+
     def held(self, work: Path, name: str) -> str:
         """The digest of the file that the app would open."""
         return hashlib.sha256((work / "model.bundle").read_bytes()).hexdigest()
@@ -121,14 +129,22 @@ class Hub:
     """huggingface_hub over plain HTTP."""
 
     def __init__(self) -> None:
+        logging.disable(logging.WARNING)  # it says each time that it tries again
         self._hub: Any = importlib.import_module("huggingface_hub")
         _ = self._hub.hf_hub_download  # it imports what it needs when it is asked for
 
     def fetch(self, work: Path, url: str, name: str) -> None:
         """``hf_hub_download`` of the newest revision."""
-        self._hub.hf_hub_download("bench/model", "model.bundle", cache_dir=work / "hub", endpoint=url)
+        self._path = self._hub.hf_hub_download(
+            "bench/model", "model.bundle", cache_dir=work / "hub", endpoint=url
+        )
 
     update = fetch
+
+    def durable(self, work: Path, url: str, name: str) -> None:
+        """As for python-tuf."""
+        self.fetch(work, url, name)
+        _sync(Path(self._path).resolve())
 
     def held(self, work: Path, name: str) -> str:
         """The digest of the file that it gives without a network."""
@@ -138,7 +154,14 @@ class Hub:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-CLIENTS: Final[dict[str, Callable[[], Any]]] = {"ours": Ours, "tuf": Tuf, "hub": Hub}
+def _sync(path: Path) -> None:
+    for what, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        handle = os.open(what, flags)
+        os.fsync(handle)
+        os.close(handle)
+
+
+CLIENTS: Final[dict[str, Callable[[], Any]]] = {"ours": Ours, "tuf": Tuf, "hf": Hub}
 
 
 def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:

@@ -61,6 +61,7 @@ class Site:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body after its headers would wait 40 ms for an acknowledgement
     site: Site
 
     def do_GET(self) -> None:

@@ -27,6 +27,10 @@ _TRIES_A_SEGMENT: Final = 2
 
 _READ: Final = 1 << 20
 
+_SYNC_S: Final = 1.0
+"""How much of a download a power cut may undo: on a slow network every segment, on a fast one less than is worth
+waiting for the disk. A process that is killed loses nothing of what it wrote."""
+
 
 class Partial(Protocol):
     """A file that is not complete, or not known to be."""
@@ -126,6 +130,7 @@ class _Download:
         self._path = wanted.path or f"/v1/bundles/{wanted.sha256}"
         self._tags: dict[str, str | None] = dict.fromkeys(means.servers, f'"{wanted.sha256}"')
         self._bad: Counter[tuple[str, int]] = Counter()
+        self._synced = means.monotonic()
         self._under_way: tuple[int, hashlib._Hash] | None = None
 
     def run(self) -> None:
@@ -263,6 +268,13 @@ class _Download:
                 self._add(server, index, begin, here[max(begin - at, 0) :])
             at += len(here)
 
+    def _sync_now_and_then(self) -> None:
+        """Let what is verified survive a power cut."""
+        now = self._means.monotonic()
+        if now - self._synced >= _SYNC_S:
+            self._partial.sync()
+            self._synced = self._means.monotonic()
+
     def _add(self, server: str, index: int, at: int, data: memoryview) -> None:
         start, stop = self._segments.bounds(index)
         if self._under_way is None or self._under_way[0] != index:
@@ -275,7 +287,7 @@ class _Download:
         if at + len(data) == stop:
             self._under_way = None
             if digest.digest() == self._segments.digests[index]:
-                self._partial.sync()  # what is verified survives a power cut
+                self._sync_now_and_then()
                 self._missing.remove(index)
             else:
                 self._bad[server, index] += 1
