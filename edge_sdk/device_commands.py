@@ -30,7 +30,7 @@ def enroll(server: str, token: str, out: Path) -> dict[str, Any]:
     from edge_sdk.contract.key_blob import NONCE_BYTES, thumbprint
     from edge_sdk.crypto.credentials import CREDENTIAL_FILE, KEY_FILE
     from edge_sdk.crypto.device_key import DeviceKey
-    from edge_sdk.crypto.files import write_new_private
+    from edge_sdk.crypto.files import replace_private
     from edge_sdk.update.enrolling import enrol
     from edge_sdk.update.http import HttpTransport
 
@@ -41,8 +41,7 @@ def enroll(server: str, token: str, out: Path) -> dict[str, Any]:
     finally:
         transport.close()
     path = out / CREDENTIAL_FILE
-    path.unlink(missing_ok=True)  # the server has just put this one out of use
-    write_new_private(path, enrolled.credential.encode("ascii") + b"\n")
+    replace_private(path, enrolled.credential.encode("ascii") + b"\n")
     return {
         "device_id": enrolled.device_id,
         "thumbprint": thumbprint(key.public_key),

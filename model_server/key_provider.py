@@ -6,13 +6,11 @@ import base64
 import binascii
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edge_sdk.crypto.files import write_new_private
-from feature_spec.files import sync_folder
+from edge_sdk.crypto.files import replace_private, write_new_private
 from model_server.errors import StartError, StateError
 
 if TYPE_CHECKING:
@@ -116,14 +114,7 @@ def add_key(path: Path, random: Random = os.urandom) -> LocalKeyProvider:
     """
     try:
         _read(path)
-        old = path.read_bytes()
-        hidden = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            write_new_private(hidden, _line(random(KEK_BYTES)) + old)
-            os.replace(hidden, path)
-        finally:
-            hidden.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        replace_private(path, _line(random(KEK_BYTES)) + path.read_bytes())
     except OSError as error:
         raise StartError(f"cannot keep the key encryption keys in {path}: {error.strerror}") from error
     return load_local(path, random)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,21 @@ def write_new_private(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def replace_private(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` in one step, for its owner only; what was there stays until then.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        write_new_private(hidden, data)
+        os.replace(hidden, path)
+    finally:
+        hidden.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from edge_sdk import DeviceCredential, EdgeClient, LeaseExpired, Reason
 from edge_sdk.contract.identifiers import format_time
 from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.crypto.data_key_files import PASSPHRASE_NAME, DataKeyFile
+from edge_sdk.crypto.device_key import DeviceKey
 from edge_sdk.crypto.keyfiles import environment_variable
 from edge_sdk.crypto.sealed_files import write_sealed
 from edge_sdk.runtime import engine_named
@@ -290,3 +291,33 @@ def test_a_data_key_travels_over_tls_or_on_one_machine_only() -> None:
         pytest.raises(Refused, match="is not https"),
     ):
         client.put_data_key("0" * 64, bytes(32))
+
+
+SPOILT = {
+    "no key": (lambda phone: (phone / "device.key").unlink(), "enrol first"),
+    "another file as key": (lambda phone: (phone / "device.key").write_bytes(b"x"), "holds no device key"),
+    "no credential": (lambda phone: (phone / "device.credential").unlink(), "run 'edge device enroll'"),
+    "an empty credential": (lambda phone: (phone / "device.credential").write_bytes(b""), "is not one"),
+    "no text": (lambda phone: (phone / "device.credential").write_bytes(b"\xff\x00"), "is not one"),
+    "a folder": (lambda phone: (phone / "device.key").unlink() or (phone / "device.key").mkdir(), "device.key"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_a_device_folder_that_is_none(place: World, what: str) -> None:
+    spoil, says = SPOILT[what]
+    DeviceKey.load_or_create(place.folder / "phone" / "device.key")
+    (place.folder / "phone" / "device.credential").write_text("a-credential\n")
+    spoil(place.folder / "phone")
+    for command in (
+        "fetch focus --server http://127.0.0.1:9 --root keys/root.json --cache cache --device phone",
+        "predict focus --cache cache --input person.json --device phone",
+    ):
+        status, said = place.edge(command)
+        assert (status, says in said, len(said.splitlines())) == (1, True, 1), said
+        assert not (place.folder / "cache").exists()
+
+
+def test_a_device_folder_that_is_not_there_is_wrong_usage(place: World) -> None:
+    status, said = place.edge("predict focus --cache cache --input person.json --device nowhere")
+    assert (status, "'nowhere' does not exist" in said) == (2, True)

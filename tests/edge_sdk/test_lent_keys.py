@@ -24,9 +24,11 @@ from edge_sdk import (
     UpdateStatus,
     VerificationError,
 )
+from edge_sdk.contract import key_blob
 from edge_sdk.contract.identifiers import format_time
 from edge_sdk.contract.key_blob import thumbprint
-from edge_sdk.crypto import keyfiles
+from edge_sdk.contract.manifest import Director
+from edge_sdk.crypto import dsse, keyfiles
 from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.crypto.device_key import DeviceKey
 from edge_sdk.crypto.sealing import Sealed
@@ -398,6 +400,29 @@ def test_a_damaged_or_changed_kept_key_is_refused_and_replaced(phone: Phone) -> 
         phone.predicts()
     assert phone.client().refresh().not_renewed == ()
     assert phone.predicts() == (1, Reason.FRESH)
+
+
+def test_nobody_without_the_data_key_can_make_a_lease_longer(phone: Phone) -> None:
+    """Who can write to the cache can name a director of his own, and sign as that; HPKE has bound the old lease."""
+    ((name, good),) = phone.kept.items()
+    loan, stranger = Loan.from_bytes(good), keyfiles.generate()
+    payload = json.loads(base64.b64decode(json.loads(loan.envelope)["payload"]))
+
+    def signed(**change: str) -> bytes:
+        body = json.dumps({**payload, **change}).encode()
+        envelope = dsse.sign(key_blob.PAYLOAD_TYPE, body, {"stranger": stranger})
+        return Loan(Director("stranger", keyfiles.public_hex(stranger)), envelope).to_bytes()
+
+    path = phone.device.folder / "keys" / name
+    path.write_bytes(signed(expires="2999-01-01T00:00:00Z"))
+    with pytest.raises(VerificationError, match="does not open"):
+        phone.predicts()
+    path.write_bytes(
+        signed()
+    )  # the same lease opens, and is asked for anew at once: its director is not the one
+    assert phone.predicts() == (1, Reason.FRESH)
+    assert phone.client().refresh().not_renewed == ()
+    assert Loan.from_bytes(phone.kept[name]).director.key_id == key_id(phone.repository.director)
 
 
 def test_a_kept_key_of_another_bundle_opens_nothing(phone: Phone) -> None:
