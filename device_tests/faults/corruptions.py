@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 
 from device_tests.faults.running import Progress, in_memory, unwatched
-from device_tests.faults.scenarios import APP_KEY, MODEL
+from device_tests.faults.site import APP_KEY, MODEL
 from device_tests.simulator.models import sealed_model
 from device_tests.simulator.repository import SERVER, Network, Repository
 from device_tests.simulator.tflite_writer import TFLiteWriter

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from device_tests.faults.scenarios import MODEL, SECRET, Site, state_of, tree
+from device_tests.faults.site import MODEL, SECRET, Site, state_of, tree
 from device_tests.simulator.models import ROW
 from edge_sdk.erasing import INTENT, EraseScope, Receipt
 from edge_sdk.errors import EdgeError, NotAvailable
+from edge_sdk.health.queue import FOLDER as TELEMETRY
 from edge_sdk.store import State, System
 from edge_sdk.store.cache import KEYS
 from edge_sdk.trust.marks import Marks
@@ -21,7 +22,7 @@ SLACK: Final = 1 << 20
 
 _PLAINTEXT: Final = (SECRET, b"bundle.json")
 _CANARY: Final = 64
-_FOLDERS: Final = frozenset({"blobs", "holds", "lock", "partial", "states"})
+_FOLDERS: Final = frozenset({"blobs", "holds", "lock", "partial", "states", KEYS, TELEMETRY})
 
 
 class Violation(NamedTuple):
@@ -67,7 +68,7 @@ def reached(marks: Marks, earlier: Marks) -> str:
 
 def no_plaintext(site: Site, folder: Path) -> list[Violation]:
     """Nothing of an encrypted bundle lies on the disk in the clear."""
-    if site.app_key is None or not folder.exists():
+    if site.tier == "none" or not folder.exists():
         return []
     canaries = [*_PLAINTEXT, *(clear[:_CANARY] for clear in site.clear)]
     return [
@@ -221,12 +222,17 @@ def heals(site: Site, folder: Path, system: System | None = None) -> list[Violat
 
 def bounded(site: Site, folder: Path) -> list[Violation]:
     """At most two versions of a model and a little more, and nothing that was temporary."""
-    files = tree(folder)
-    begun = {f"partial/{digest}" for digest in state_of(folder).wanted.values()}
+    files, state = tree(folder), state_of(folder)
+    begun = {f"partial/{digest}" for digest in state.wanted.values()}
     temporary = [
         name
         for name in files
         if "/." in f"/{name}" or (name.startswith(("partial/", "holds/")) and name not in begun)
+    ]
+    temporary += [
+        name
+        for name in files
+        if name.startswith(f"{KEYS}/") and name not in site.before and name.split("/")[1] not in state.blobs
     ]
     known = _FOLDERS | {name.split("/")[0] for name in site.before}
     temporary += [path.name for path in folder.iterdir() if path.name not in known]

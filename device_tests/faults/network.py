@@ -6,6 +6,7 @@ again. The six invariants are judged after that as after a fault of the disk.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,8 @@ from device_tests.faults.invariants import Promise, Violation
 from device_tests.faults.power import Image, PowerSystem
 from device_tests.faults.report import Point, Report
 from device_tests.faults.running import Progress, Run, in_memory, unwatched
-from device_tests.faults.scenarios import Scenario, Site, update
+from device_tests.faults.scenarios import Scenario, delta, update
+from device_tests.faults.site import Site
 from device_tests.faults.system import FaultySystem
 from device_tests.simulator.repository import Network, Repository
 from edge_sdk.contract.framing import SEGMENT_BYTES
@@ -315,12 +317,13 @@ def _narrow(site: Site) -> None:
 def _wide(site: Site) -> None:
     """The news has three segments, so that there is a segment list, and parts of a file."""
     site.sync(site.model(1))
-    site.news(site.model(2, padding=2 * SEGMENT_BYTES + 5))
+    site.news(site.model(2, random.Random(0).randbytes(2 * SEGMENT_BYTES + 5)))
 
 
 SCENARIOS: Final = (
     Scenario("network", _narrow, (update,)),
-    Scenario("network, encrypted", _narrow, (update,), encrypted=True),
+    Scenario("network, lent", _narrow, (update,), tier="device-key"),
+    Scenario("network, delta", delta, (update,), tier="app-key"),
     Scenario("network, three segments", _wide, (update,)),
 )
 
@@ -349,7 +352,7 @@ class NetworkRun:
     Attributes:
         run: how it is gone through, and judged.
         faults: every way of spoiling every answer.
-        bundle: the number of the request for the bundle itself.
+        bundle: the number of the request for the bundle itself; 0 where there is none.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -359,7 +362,8 @@ class NetworkRun:
         new = next(
             s for s in self.run.site.repository.sealed.values() if s.entry.release == self.run.site.goal
         )
-        self.bundle = honest.requests.index(f"/v1/bundles/{new.sha256}") + 1
+        bundle = f"/v1/bundles/{new.sha256}"
+        self.bundle = honest.requests.index(bundle) + 1 if bundle in honest.requests else 0
         self.faults = [
             Fault(name, number, at)
             for number, length in enumerate(honest.lengths, 1)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import cast
 
-from device_tests.faults.scenarios import APP_KEY, MODEL, Site
+from device_tests.faults.site import APP_KEY, MODEL, Site
 from device_tests.simulator.models import FakeEngine
 from device_tests.simulator.repository import SERVER, Network, Repository
 from edge_sdk.client import EdgeClient

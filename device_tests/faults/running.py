@@ -13,7 +13,8 @@ from typing import Any, Final
 from device_tests.faults.invariants import Promise, Violation, ended, judged, kept
 from device_tests.faults.power import Image, PowerSystem, Tree, lay_out
 from device_tests.faults.report import Point, Report
-from device_tests.faults.scenarios import SCENARIOS, Scenario, Site, state_of
+from device_tests.faults.scenarios import SCENARIOS, Scenario
+from device_tests.faults.site import Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed, applies
 from edge_sdk.errors import EdgeError
 from edge_sdk.store import System

@@ -23,7 +23,8 @@ from device_tests.errors import ToolMissing
 from device_tests.faults.invariants import Promise, Violation, judged
 from device_tests.faults.report import Point, Report
 from device_tests.faults.running import Progress, in_memory, unwatched
-from device_tests.faults.scenarios import SCENARIOS, Scenario, state_of
+from device_tests.faults.scenarios import SCENARIOS, Scenario
+from device_tests.faults.site import state_of
 from edge_sdk.erasing import EraseScope, Receipt
 from edge_sdk.errors import EdgeError
 

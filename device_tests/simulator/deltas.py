@@ -9,13 +9,16 @@ from edge_sdk.crypto import deltas
 from edge_sdk.crypto.sealing import BundleKey, Sealed
 
 
-def plain_delta(old: Sealed, new: Sealed, key: BundleKey | None = None) -> bytes:
-    """From ``old`` to ``new``, both sealed with ``key``; short where most bytes are equal.
+def plain_delta(
+    old: Sealed, new: Sealed, key: BundleKey | None = None, old_key: BundleKey | None = None
+) -> bytes:
+    """From ``old`` to ``new``, both sealed with ``key`` unless the old one has its own; short where most bytes are equal.
 
     The first quarter is compared as it lies from the beginning, the rest as it lies from the end.
     """
     base, wanted = (Artifact(s.entry.path, len(s.served), s.sha256, s.entry) for s in (old, new))
-    before, after = (bytes(deltas.plain_of(each.served, each.entry, key)) for each in (old, new))
+    both = ((old, old_key or key), (new, key))
+    before, after = (bytes(deltas.plain_of(each.served, each.entry, of)) for each, of in both)
     head = len(after) // 4
     shift = len(before) - len(after)
     steps = [

@@ -35,6 +35,7 @@ class KeyServer:
         self.withdrawn: set[str] = set()
         self.lifetime = timedelta(days=30)
         self.asked: list[str] = []
+        self._lent: dict[tuple[Lease, Ed25519PrivateKey], bytes] = {}
 
     def enrolled(self) -> DeviceCredential:
         """A fresh device, enrolled."""
@@ -62,9 +63,15 @@ class KeyServer:
             return 404, _problem(f"no bundle {sha256} is published")
         issued = now.replace(microsecond=0)
         lease = Lease(sha256, device, issued, issued + self.lifetime)
-        return 200, seal_key_blob(
-            self.keys[sha256], public, lease, lambda kind, payload: dsse.sign(kind, payload, director)
-        )
+        [signer] = director.values()
+        if (
+            lease,
+            signer,
+        ) not in self._lent:  # the same lease is the same blob, so that devices can be compared
+            self._lent[lease, signer] = seal_key_blob(
+                self.keys[sha256], public, lease, lambda kind, payload: dsse.sign(kind, payload, director)
+            )
+        return 200, self._lent[lease, signer]
 
 
 def _problem(detail: str) -> bytes:

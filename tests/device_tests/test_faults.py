@@ -16,7 +16,8 @@ from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, r
 from device_tests.faults.power import Image, PowerSystem
 from device_tests.faults.report import Point, Report
 from device_tests.faults.running import END, Run, run
-from device_tests.faults.scenarios import MODEL, SCENARIOS, SECRET, Scenario, Site, state_of
+from device_tests.faults.scenarios import SCENARIOS, Scenario
+from device_tests.faults.site import SECRET, Site, state_of
 from device_tests.faults.system import Fault, FaultySystem, Killed
 from edge_sdk import erasing
 from edge_sdk.erasing import Receipt
@@ -36,13 +37,6 @@ def test_a_sample_of_all_scenarios_holds() -> None:
     assert not report.violations, told(report)
     assert {name for name, _ in report.points} == set(BY_NAME)
     assert {fault for _, fault in report.points} == {"kill", "eio", "enospc", "short"}
-
-
-def test_the_upgrade_by_delta_is_one(tmp_path: Path) -> None:
-    site = BY_NAME["upgrade-by-delta-encrypted"].site()
-    site.lay_out(tmp_path / "cache")
-    with site.open(tmp_path / "cache") as client:
-        assert client.update(MODEL).detail.startswith("by a delta")
 
 
 @pytest.mark.slow
@@ -279,6 +273,17 @@ class TestPowerSystem:
         power.mkdir(base / "folder")
         power.sync_folder(base / "folder")
         assert self.left(power, Image.DURABLE, tmp_path / "1") == {}
+
+
+@pytest.mark.parametrize("name", ["upgrade-by-delta", "upgrade-by-delta-lent"])
+def test_the_delta_is_what_upgrades(name: str, tmp_path: Path) -> None:
+    site = BY_NAME[name].site()
+    site.lay_out(tmp_path / "cache")
+    network = site.network()
+    with site.open(tmp_path / "cache", transport=network) as client:
+        assert client.update("focus").release == site.goal
+    assert [path for path in network.requests if path.startswith("/v1/deltas/")]
+    assert not [path for path in network.requests if path.startswith("/v1/bundles/")]
 
 
 def test_a_scenario_that_does_not_work_is_told() -> None:

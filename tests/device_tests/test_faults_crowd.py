@@ -16,7 +16,8 @@ import pytest
 
 from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, reached
 from device_tests.faults.process import serve
-from device_tests.faults.scenarios import MODEL, SCENARIOS, Site, state_of
+from device_tests.faults.scenarios import SCENARIOS
+from device_tests.faults.site import MODEL, Site, state_of
 from device_tests.simulator.models import ROW
 from edge_sdk.errors import EdgeError, NotAvailable, RetryLater
 from edge_sdk.store import Cache, State, System, lock

@@ -17,7 +17,7 @@ import pytest
 from device_tests.faults import network
 from device_tests.faults.invariants import Promise, judged
 from device_tests.faults.network import ALTOGETHER, FOREVER, SOMEWHERE, Fault, NetworkRun
-from device_tests.faults.scenarios import MODEL, Site, state_of
+from device_tests.faults.site import MODEL, Site, state_of
 from device_tests.simulator.models import sealed_model
 from device_tests.simulator.repository import SERVER
 from edge_sdk.contract.framing import segment_list
