@@ -12,7 +12,7 @@ from edge_sdk.crypto.sealing import BundleKey, Sealed
 def plain_delta(
     old: Sealed, new: Sealed, key: BundleKey | None = None, old_key: BundleKey | None = None
 ) -> bytes:
-    """From ``old`` to ``new``, both sealed with ``key`` unless the old one has its own; short where most bytes are equal.
+    """From ``old`` to ``new``, sealed with ``key``, or each with its own; short where most bytes are equal.
 
     The first quarter is compared as it lies from the beginning, the rest as it lies from the end.
     """
