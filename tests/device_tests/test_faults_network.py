@@ -82,7 +82,7 @@ class TestControls:
             write(partial, offset, data)
 
         monkeypatch.setattr(Partial, "write", counted)
-        run = NetworkRun(network.SCENARIOS[2])
+        run = NetworkRun(network.SCENARIOS[-1])
         [fault, *_] = [f for f in run.faults if (f.name, f.number, f.at) == ("bit flipped", run.bundle, 1)]
         length = max(len(sealed.served) for sealed in run.run.site.repository.sealed.values())
         fetched.clear()
