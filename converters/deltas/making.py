@@ -12,7 +12,7 @@ import numpy as np
 from converters.deltas.alignment import stretches
 from converters.errors import GateError, UnsupportedError
 from edge_sdk.contract import bundle, delta
-from edge_sdk.contract.delta import ADD, COPY, MAX_SHARE, WORDS, Operation
+from edge_sdk.contract.delta import ADD, COPY, MAX_OPERATIONS, MAX_SHARE, WORDS, Operation
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.crypto import deltas
 from edge_sdk.crypto.sealing import BundleKey, Sealed
@@ -51,7 +51,13 @@ def make_delta(
     before = bytes(deltas.plain_of(old.served, old.entry, old_key))
     after = bytes(deltas.plain_of(new.served, new.entry, new_key))
     header = deltas.header_of(new.served, new.entry)
-    patch = delta.write(len(before), len(after), header, operations(before, after))
+    steps = operations(before, after)
+    if len(steps) > MAX_OPERATIONS:
+        raise GateError(
+            f"no delta from {base.path} to {wanted.path}: what changed lies in {len(steps)} pieces, and a delta has at "
+            f"most {MAX_OPERATIONS}; let devices fetch the bundle"
+        )
+    patch = delta.write(len(before), len(after), header, steps)
     made = deltas.seal(patch, base, wanted, new_key, random)
     if len(made) > MAX_SHARE * len(new.served):
         raise GateError(

@@ -306,6 +306,22 @@ def test_a_delta_that_does_not_pay_is_refused() -> None:
         make_delta(old, new)
 
 
+def test_a_delta_in_too_many_pieces_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("converters.deltas.making.MAX_OPERATIONS", 2)
+    with pytest.raises(GateError, match="pieces, and a delta has at most 2"):
+        make_delta(*pair())
+
+
+def test_a_long_file_that_was_replaced_by_a_longer_one() -> None:
+    """Nothing matches anywhere, so only how many bytes happen to be equal says which shift is better."""
+    rng = np.random.default_rng(5)
+    old = rng.normal(size=300_000).astype("<f2")
+    tuned = (old * np.float16(1.001)).astype("<f2")
+    new = np.concatenate([tuned[:200_000], rng.normal(size=5_000).astype("<f2"), tuned[200_000:]])
+    patch = round_trip(packed(old.tobytes()), packed(new.tobytes()))
+    assert len(patch) < 0.4 * new.nbytes
+
+
 def test_the_errors_of_rebuilding_are_of_the_sdk() -> None:
     old, new = PLAIN_PAIR
     for rubbish in (b"", b"x", PLAIN_DELTA[:30], PLAIN_DELTA + b"x"):
