@@ -16,7 +16,7 @@ from edge_sdk.predict.predictor import Predictor
 from edge_sdk.predict.results import CachingPredictor, ResultCache
 from edge_sdk.predict.spec import PredictorSpec
 from edge_sdk.runtime.engine import Array, Engine
-from edge_sdk.runtime.model import Model
+from edge_sdk.runtime.model import Model, Warmed
 from edge_sdk.runtime.opening import open_model
 
 Progress = Callable[[str, int, int], None]
@@ -68,6 +68,10 @@ class LoadedModel:
         """Let ``predict`` answer again what it answered; before the model is handed out. Batches are computed."""
         if self.record.features:
             self.predict = CachingPredictor(self._predictor, results).predict
+
+    def warm_up(self) -> Warmed:
+        """Make all sessions and run each once; see :meth:`edge_sdk.runtime.Model.warm_up`."""
+        return self._model.warm_up()
 
     def close(self) -> None:
         """Wait for the predictions in flight, then give the memory back."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge_sdk.runtime.batching import Batcher as Batcher
+    from edge_sdk.runtime.batching import BatchSettings as BatchSettings
+    from edge_sdk.runtime.batching import BatchStats as BatchStats
     from edge_sdk.runtime.engine import Engine as Engine
     from edge_sdk.runtime.engine import RunFailed as RunFailed
     from edge_sdk.runtime.engine import Session as Session
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from edge_sdk.runtime.engine import TensorInfo as TensorInfo
     from edge_sdk.runtime.engines import engine_named as engine_named
     from edge_sdk.runtime.model import Model as Model
+    from edge_sdk.runtime.model import Warmed as Warmed
     from edge_sdk.runtime.opening import open_model as open_model
     from edge_sdk.runtime.pool import Pool as Pool
     from edge_sdk.runtime.pool import PoolBusy as PoolBusy
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
     from edge_sdk.runtime.trial import try_out as try_out
 
 _HOME = {
+    "BatchSettings": "batching",
+    "BatchStats": "batching",
+    "Batcher": "batching",
     "Engine": "engine",
     "Model": "model",
     "ModelCrashed": "trial",
@@ -43,6 +50,7 @@ _HOME = {
     "Signature": "engine",
     "TensorInfo": "engine",
     "TrialLimits": "trial",
+    "Warmed": "model",
     "TrialReport": "trial",
     "TrialUnavailable": "trial",
     "engine_named": "engines",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isfinite, prod
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -12,7 +13,26 @@ import numpy as np
 from edge_sdk.errors import InputError
 from edge_sdk.runtime.checking import InputCheck, rows_that_differ
 from edge_sdk.runtime.engine import Array, RunFailed, RunsSignatures, Session, Signature, TensorInfo
+from edge_sdk.runtime.memory import process_bytes
 from edge_sdk.runtime.pool import Pool, PoolStats
+from edge_sdk.runtime.zeros import FREE_SIDES, zeros
+
+
+@dataclass(frozen=True, slots=True)
+class Warmed:
+    """What a warm-up did.
+
+    Attributes:
+        sessions: how many there are now.
+        runs: sessions that have run on zeros; those made before and in use meanwhile have run anyway.
+        session_bytes: what a session made by it takes beyond the first, as the growth of the process (proportional
+            set size); the model's own bytes, which all share, are not in it. 0 where none was made or nothing is known.
+    """
+
+    sessions: int
+    runs: int
+    session_bytes: int
+
 
 _FLOAT32 = np.dtype(np.float32)
 _FEW = 64  # numbers up to which a Python list is the quicker way to look at all of them
@@ -27,6 +47,7 @@ class Model:
             unless it is told another.
         pool: where sessions come from.
         single_row: the model takes exactly one row.
+        stateful: it is reset after each run.
     """
 
     def __init__(self, pool: Pool[Session], like: Session, *, stateful: bool = False) -> None:
@@ -35,7 +56,7 @@ class Model:
         self.signatures: Mapping[str, Signature] = MappingProxyType({s.name: s for s in like.signatures})
         self.pool = pool
         self._acquire, self._release, self._clock = pool.acquire, pool.release, pool.clock
-        self._stateful = stateful
+        self.stateful = stateful
         self.single_row = bool(like.inputs) and all(
             info.shape[:1] == (1,) for info in (*like.inputs, *like.outputs)
         )
@@ -78,7 +99,7 @@ class Model:
         session = self._acquire(deadline_ns)
         try:
             outputs = session.run(arrays) if rows == 1 else self._row_by_row(session, arrays, rows)
-            if self._stateful:
+            if self.stateful:
                 session.reset()
         except BaseException as error:
             self._poisoned(session, error, arrays)
@@ -106,13 +127,29 @@ class Model:
                 outputs = self._row_by_row(session, arrays, len(next(iter(arrays.values()))))
             else:
                 outputs = session.run(arrays)
-            if self._stateful:
+            if self.stateful:
                 session.reset()
         except BaseException as error:
             self._poisoned(session, error, arrays)
             raise
         self._release(session)
         return outputs, lent
+
+    def run_lent(self, session: Session, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """``run_checked`` on a session that the caller acquired from the pool, which gets it back.
+
+        Raises:
+            RunFailed: the engine failed.
+        """
+        try:
+            outputs = session.run(arrays)
+            if self.stateful:
+                session.reset()
+        except BaseException as error:
+            self._poisoned(session, error, arrays)
+            raise
+        self._release(session)
+        return outputs
 
     def _run_signature(
         self, name: str, inputs: Mapping[str, Any], deadline_ns: int | None
@@ -130,7 +167,7 @@ class Model:
             if not isinstance(session, RunsSignatures):
                 raise TypeError("this engine runs the main signature only")
             outputs = session.run_signature(name, arrays)
-            if self._stateful:
+            if self.stateful:
                 session.reset()
         except BaseException as error:
             self._poisoned(session, error, arrays)
@@ -152,9 +189,43 @@ class Model:
         answers = []
         for row in range(rows):
             answers.append(session.run({name: array[row : row + 1] for name, array in arrays.items()}))
-            if self._stateful:
+            if self.stateful:
                 session.reset()
         return {info.name: np.concatenate([answer[info.name] for answer in answers]) for info in self.outputs}
+
+    def warm_up(self) -> Warmed:
+        """Make all sessions and run each once on zeros, so that no later call pays for that.
+
+        A model to which zeros mean nothing gets its sessions all the same.
+
+        Raises:
+            DeadlineExceeded, PoolBusy, PoolClosed: no session to be had.
+            RunFailed: the engine failed on what it ran on before.
+            Exception: whatever making a session raised.
+        """
+        made = self._zeros_that_run()
+        before, grown, runs = process_bytes(), 0, int(made is not None)
+        while (session := self.pool.grow()) is not None:
+            grown += 1
+            if made is None:
+                self._release(session)
+            else:
+                self.run_lent(session, made)
+                runs += 1
+        each = max(process_bytes() - before, 0) // grown if grown else 0
+        return Warmed(self.pool.stats().sessions, runs, each)
+
+    def _zeros_that_run(self) -> Mapping[str, Array] | None:
+        for side in FREE_SIDES:
+            made = zeros(self.inputs, side)
+            if made is None:
+                break
+            try:
+                self.run_checked(made, None)
+            except RunFailed:
+                continue
+            return made
+        return None
 
     def stats(self) -> PoolStats:
         """How the pool of sessions is doing."""

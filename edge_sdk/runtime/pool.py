@@ -124,9 +124,9 @@ class Pool(Generic[T]):
         first: T | None = None,
     ) -> None:
         self._make = make
-        self._settings = settings or PoolSettings()
+        self.settings = settings or PoolSettings()
         self.clock = clock
-        self._max_wait_ns = int(self._settings.max_wait_s * 1e9)
+        self._max_wait_ns = int(self.settings.max_wait_s * 1e9)
         self._closing = False
         self._abandoned: list[T] = []
         self._stats = PoolStats()
@@ -135,7 +135,7 @@ class Pool(Generic[T]):
             self._idle.append(first)
             self._size = 1
             self._stats = replace(self._stats, created=1)
-        _remake_after_fork(self)
+        remake_after_fork(self)
 
     def _start_over(self) -> None:
         self._lock = threading.Lock()
@@ -167,6 +167,30 @@ class Pool(Generic[T]):
                 pass
         return self._acquire_slowly(deadline_ns)
 
+    def grow(self) -> T | None:
+        """A session more for this thread, to be handed to ``release``; None where there are as many as may be.
+
+        Raises:
+            PoolClosed: the pool was closed.
+            Exception: whatever making a session raised.
+        """
+        with self._lock:
+            if self._closing:
+                raise PoolClosed("the model was closed; ask for it again")
+            if self._size >= self.settings.max_sessions:
+                return None
+            self._size += 1
+        try:
+            item = self._make()
+        except BaseException:
+            with self._lock:
+                self._count("failed")
+                self._free_place()
+            raise
+        with self._lock:
+            self._count("created")
+        return item
+
     def release(self, item: T) -> None:
         """Take a session back that is fit for the next caller."""
         self._idle.append(item)
@@ -191,13 +215,13 @@ class Pool(Generic[T]):
             if not self._waiters and self._idle:
                 return self._idle.pop()
             waiter: _Waiter[T] | None = None
-            may_grow = grow and not self._waiters and self._size < self._settings.max_sessions
+            may_grow = grow and not self._waiters and self._size < self.settings.max_sessions
             if may_grow or self._size == 0:
                 self._size += 1
             elif now >= deadline:
                 self._count("expired")
                 raise DeadlineExceeded("no session was free and the deadline has passed")
-            elif len(self._waiters) >= self._settings.max_waiting:
+            elif len(self._waiters) >= self.settings.max_waiting:
                 self._count("rejected")
                 raise PoolBusy(f"{len(self._waiters)} calls already wait for this model; try again later")
             else:
@@ -324,18 +348,23 @@ class Pool(Generic[T]):
         self._start_over()
 
 
-_pools: weakref.WeakSet[Pool[Closable]] = weakref.WeakSet()
+class _Forked(Protocol):
+    def _after_fork(self) -> None: ...
+
+
+_pools: weakref.WeakSet[_Forked] = weakref.WeakSet()
 _hook_lock = threading.Lock()
 _hooked = False
 
 
-def _remake_after_fork(pool: Pool[T]) -> None:
+def remake_after_fork(pool: _Forked) -> None:
+    """Have ``pool`` begin again in every child process that this one forks."""
     global _hooked
     with _hook_lock:
         if not _hooked and hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_in_child)
             _hooked = True
-        _pools.add(pool)  # type: ignore[arg-type]
+        _pools.add(pool)
 
 
 def _in_child() -> None:

@@ -19,11 +19,10 @@ from edge_sdk.runtime.engines import engine_named
 from edge_sdk.runtime.memory import address_bytes, process_bytes
 from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.opening import open_model
+from edge_sdk.runtime.zeros import FREE_SIDES, zeros
 
 _TIMED_RUNS = 50
 _TIMED_NS = 250_000_000
-_ZEROS_LIMIT = 64 << 20  # bytes of one input; more is not worth a trial on zeros
-_FREE_SIDES = (1, 64)  # sizes of free dimensions; windows slide over the larger one
 
 
 def main(job: Mapping[str, Any], pipe: IO[bytes]) -> None:
@@ -109,8 +108,8 @@ def _trial(
         compared = sum(_prove(model, case, tolerances) for _ in range(2) for case in known)
         times = _time(model, [case.inputs for case in known])
     else:
-        zeros = _run_zeros(model, model.inputs, None)
-        times = [] if zeros is None else _time(model, [zeros], runs=2)
+        made = _run_zeros(model, model.inputs, None)
+        times = [] if made is None else _time(model, [made], runs=2)
         for name, signature in model.signatures.items():
             if (signature.inputs, signature.outputs) != (model.inputs, model.outputs):
                 _run_zeros(model, signature.inputs, name)
@@ -160,29 +159,13 @@ def _run_zeros(
 
     Zeros need not make sense to a model: what fails here is an error and not the end.
     """
-    for side in _FREE_SIDES:
-        zeros = _zeros(inputs, side)
-        if zeros is None:
+    for side in FREE_SIDES:
+        made = zeros(inputs, side)
+        if made is None:
             break
         try:
-            model.run(zeros, signature=signature)
+            model.run(made, signature=signature)
         except RunFailed:
-            if any(known < 0 for info in inputs for known in info.shape):
-                continue
-            break
-        except InputError:
-            break  # an input that nobody can give, such as a resource
-        return zeros
+            continue
+        return made
     return None
-
-
-def _zeros(inputs: tuple[TensorInfo, ...], free: int) -> Mapping[str, Array] | None:
-    zeros: dict[str, Array] = {}
-    for info in inputs:
-        shape = tuple(free if side < 0 else side for side in info.shape)
-        if info.dtype.itemsize * int(np.prod(shape, dtype=np.float64)) > _ZEROS_LIMIT:
-            return None
-        zeros[info.name] = (
-            np.full(shape, b"", object) if info.dtype.kind == "S" else np.zeros(shape, info.dtype)
-        )
-    return zeros
