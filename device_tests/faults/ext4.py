@@ -116,7 +116,7 @@ class Steps(System):
 
 
 def cuts(
-    scenario: Scenario, base: Path, make: type[Steps] = Steps
+    scenario: Scenario, base: Path, make: type[Steps] = Steps, every: int = 1
 ) -> Iterator[tuple[str, bool, list[Violation]]]:
     """Go through a scenario, then judge what a power cut after each step leaves.
 
@@ -124,6 +124,7 @@ def cuts(
         scenario: which.
         base: an empty folder.
         make: the controls take something out of it.
+        every: take each so-manieth step only, and the last.
 
     Yields:
         The name of the call, whether its image was another than the one before, and what did not hold.
@@ -147,6 +148,8 @@ def cuts(
     # The app hears of success after the last call that led to it; from there on it may be held against us.
     known: dict[tuple[Path, object], list[Violation]] = {}
     for number, (call, copy) in enumerate(steps.taken, 1):
+        if (number - 1) % every and number < len(steps.taken):
+            continue
         promise = next(promise for since, promise in reversed(told) if since <= number)
         key = copy, promise.key
         fresh = key not in known
@@ -158,12 +161,13 @@ def cuts(
         yield call, fresh, known[key]
 
 
-def run(names: Sequence[str] = NAMES, progress: Progress = unwatched) -> Report:
+def run(names: Sequence[str] = NAMES, every: int = 1, progress: Progress = unwatched) -> Report:
     """Run scenarios.
 
     Args:
         names: of scenarios.
-        progress: told the scenario, how many steps are done, and how many there are.
+        every: take each so-manieth step only, and the last.
+        progress: told the scenario and how many steps are done; not how many there are.
 
     Raises:
         ToolMissing: no file system can be made or mounted here.
@@ -173,7 +177,7 @@ def run(names: Sequence[str] = NAMES, progress: Progress = unwatched) -> Report:
     for name in names:
         title = f"{name} (ext4)"
         with in_memory() as base:
-            for number, (call, fresh, found) in enumerate(cuts(by_name[name], Path(base)), 1):
+            for number, (call, fresh, found) in enumerate(cuts(by_name[name], Path(base), every=every), 1):
                 progress(title, number, 0)
                 report.add(Point(title, FAULT, number, call), found, judged=int(fresh))
     return report

@@ -30,7 +30,7 @@ def _a_file_system() -> None:
 
 def test_after_each_step() -> None:
     seen: list[str] = []
-    report = ext4.run(("rollback", "erase-all-encrypted"), lambda title, done, total: seen.append(title))
+    report = ext4.run(("rollback", "erase-all-encrypted"), 1, lambda title, done, total: seen.append(title))
     assert report.violations == []
     assert report.points.total() == len(seen) >= 80
     assert 20 <= report.judged < report.points.total()
