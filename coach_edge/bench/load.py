@@ -42,6 +42,7 @@ class Site(NamedTuple):
 
     cache: Path
     file: Path
+    tier: str
     codec: str
     bundle_bytes: int
 
@@ -63,19 +64,22 @@ def run(rounds: int = 15, seed: int = 0, widths: Sequence[int] = WIDTHS) -> list
         folder = Path(temporary)
         random = install(folder / "random", dense_tflite(widths, seed))
         alike = install(folder / "alike", dense_tflite(widths, seed, alike=0.5))
+        clear = install(folder / "clear", dense_tflite(widths, seed), None)
         small = install(folder / "small", dense_tflite(_SMALL, seed))
         return [
             _extra("extra_ms_10mb", random, rounds),
             _extra("extra_ms_10mb_deflate", alike, rounds),
+            _extra("extra_ms_10mb_clear", clear, rounds),
+            _extra_in_fresh_memory(random, rounds),
             _peak(random, rounds),
             _import(small, rounds),
         ]
 
 
-def install(folder: Path, model: bytes) -> Site:
-    """Publish a model, sealed for an app key, and install it as a device does."""
+def install(folder: Path, model: bytes, app_key: AppKey | None = _KEY) -> Site:
+    """Publish a model, sealed for an app key where there is one, and install it as a device does."""
     folder.mkdir()
-    sealed = sealed_model(model, engine=engine_named("litert"), app_key=_KEY)
+    sealed = sealed_model(model, engine=engine_named("litert"), app_key=app_key)
     repository = Repository()
     repository.publish(sealed)
     with EdgeClient.open(
@@ -83,7 +87,8 @@ def install(folder: Path, model: bytes) -> Site:
     ) as client:
         client.update(_MODEL)
     (folder / "model.tflite").write_bytes(model)
-    return Site(folder / "cache", folder / "model.tflite", sealed.entry.codec, len(sealed.served))
+    entry = sealed.entry
+    return Site(folder / "cache", folder / "model.tflite", entry.tier, entry.codec, len(sealed.served))
 
 
 # -- time ----------------------------------------------------------------------------------------------
@@ -97,7 +102,7 @@ def _extra(name: str, site: Site, rounds: int) -> dict[str, Any]:
     ours_ms, theirs_ms = _in_turn(ours, _bare(site.file), rounds)
     note = (
         f"from EdgeClient.open to the first prediction, and closing; modules imported, file in the page cache; "
-        f"bundle of {site.bundle_bytes / 1e6:.1f} MB, tier app-key, codec {site.codec}"
+        f"{_bundle(site)}"
     )
     return _over(name, ours_ms, theirs_ms, note)
 
@@ -154,12 +159,17 @@ before = time.perf_counter()
 print((time.perf_counter() - before) * 1e3)
 """
 
-_WEIGHED: Final = """
+_IMPORTED: Final = """
 import numpy
 from ai_edge_litert.interpreter import Interpreter
 from cryptography.hazmat.primitives.ciphers import aead
 from edge_sdk import client, loading, serving
 from edge_sdk.crypto import opening, sealing
+"""
+
+_WEIGHED: Final = (
+    _IMPORTED
+    + """
 def memory(name):
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name + ":"))
@@ -169,14 +179,13 @@ before = memory("VmRSS")
 {work}
 print(memory("VmHWM") - before)
 """
+)
 
 
 def _peak(site: Site, rounds: int) -> dict[str, Any]:
-    for work in (_OURS, _THEIRS):
-        _child(_WEIGHED, work, site)
-    grown = np.array([[_child(_WEIGHED, work, site) for work in (_OURS, _THEIRS)] for _ in range(rounds)])
-    ratio = float(np.median(grown[:, 0] / grown[:, 1]))
-    ours, theirs = np.median(grown, axis=0) / 1e3
+    grown = _children_in_turn(_WEIGHED, site, rounds)
+    ratio = float(np.median(grown[0] / grown[1]))
+    ours, theirs = np.median(grown, axis=1) / 1e3
     return {
         "id": "peak_memory_ratio",
         "value": ratio,
@@ -186,24 +195,43 @@ def _peak(site: Site, rounds: int) -> dict[str, Any]:
         "ratio": ratio,
         "n": rounds,
         "note": f"growth of the resident set up to its peak (VmHWM, mapped pages of the model's file included), in "
-        f"processes of their own that have imported all that is needed: {ours:.1f} MB, bare {theirs:.1f} MB; bundle of "
-        f"{site.bundle_bytes / 1e6:.1f} MB, tier app-key, codec {site.codec}",
+        f"processes of their own that have imported all that is needed: {ours:.1f} MB, bare {theirs:.1f} MB; "
+        f"{_bundle(site)}",
     }
 
 
+def _extra_in_fresh_memory(site: Site, rounds: int) -> dict[str, Any]:
+    times = _children_in_turn(_IMPORTED + _TIMED, site, rounds)
+    note = (
+        "as extra_ms_10mb, but each in a process of its own that has imported all that is needed and has never "
+        f"touched the memory that it loads into; {_bundle(site)}"
+    )
+    return _over("extra_ms_10mb_fresh", times[0], times[1], note)
+
+
 def _import(site: Site, rounds: int) -> dict[str, Any]:
-    for work in (_OURS, _THEIRS):
-        _child(_TIMED, work, site)
-    times = np.empty((2, rounds))
-    for at in range(rounds):
-        for who in (0, 1) if at % 2 else (1, 0):
-            times[who, at] = _child(_TIMED, (_OURS, _THEIRS)[who], site)
+    times = _children_in_turn(_TIMED, site, rounds)
     note = (
         "in fresh processes, modules compiled before, from the first line of Python: import edge_sdk, open, first "
         f"prediction, with a bundle of {site.bundle_bytes / 1e3:.1f} kB of tier app-key; theirs: import numpy and "
         "ai_edge_litert, first prediction"
     )
     return _over("import_extra_ms", times[0], times[1], note)
+
+
+def _children_in_turn(frame: str, site: Site, rounds: int) -> Array:
+    """What processes of ours [0] and theirs [1] print, by round; who comes first changes."""
+    both, told = (_OURS, _THEIRS), np.empty((2, rounds))
+    for work in both:  # compiles what is imported
+        _child(frame, work, site)
+    for at in range(rounds):
+        for who in (0, 1) if at % 2 else (1, 0):
+            told[who, at] = _child(frame, both[who], site)
+    return told
+
+
+def _bundle(site: Site) -> str:
+    return f"bundle of {site.bundle_bytes / 1e6:.1f} MB, tier {site.tier}, codec {site.codec}"
 
 
 def _child(frame: str, work: str, site: Site) -> float:

@@ -16,16 +16,19 @@ PROMISED = {"extra_ms_10mb", "extra_ms_10mb_deflate", "peak_memory_ratio", "impo
 
 
 def test_every_promised_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "_LEAST_ROUNDS", 1)  # every round costs four processes
+    monkeypatch.setattr(load, "_LEAST_ROUNDS", 1)  # every round costs six processes
     figures = load.run(rounds=1, widths=(3, 64, 64, 1))
-    assert {figure["id"] for figure in figures} == PROMISED
-    assert len(figures) == len(PROMISED)
+    ids = [figure["id"] for figure in figures]
+    assert set(ids) >= PROMISED
+    assert len(set(ids)) == len(ids)
     for figure in figures:
         assert set(figure) == {"id", "value", "unit", "control", "control_value", "ratio", "n", "note"}
         assert figure["ratio"] == pytest.approx(figure["value"] / figure["control_value"])
         assert figure["control_value"] > 0
-        assert "tier app-key" in figure["note"]
     notes = {figure["id"]: figure["note"] for figure in figures}
+    for name in PROMISED:
+        assert "tier app-key" in notes[name]
+    assert "tier none" in notes["extra_ms_10mb_clear"]
     assert "codec deflate" in notes["extra_ms_10mb_deflate"]
     assert json.loads(json.dumps(figures)) == figures
 
@@ -37,7 +40,7 @@ def test_the_large_model_has_ten_megabytes_and_the_codecs_that_the_ids_say(tmp_p
 
 
 def test_a_process_that_fails_says_why(tmp_path: Path) -> None:
-    site = load.Site(tmp_path, tmp_path / "missing.tflite", "none", 0)
+    site = load.Site(tmp_path, tmp_path / "missing.tflite", "none", "none", 0)
     with pytest.raises(RunFailed, match="missing"):
         load._child(load._TIMED, load._THEIRS, site)
 
