@@ -42,6 +42,7 @@ COMMANDS = {
     "serve": ("model_server.commands:serve", "The manifest server."),
     "fetch": ("edge_sdk.commands:fetch", "Bring a model into a cache, verified."),
     "predict": ("edge_sdk.commands:predict", "Predict offline from a cache."),
+    "replay": ("coach_edge.replay:replay", "Compute recorded predictions again, bit for bit."),
     "status": ("edge_sdk.commands:status", "What a cache holds."),
     "erase": ("edge_sdk.commands:erase", "Erase the models of a cache; with a receipt."),
     "parity": ("device_tests.commands:parity", "Golden cases on devices; the verdict is the exit status."),

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from edge_sdk.health.uploading import UploadStatus as UploadStatus
     from edge_sdk.predict.prediction import Prediction as Prediction
     from edge_sdk.predict.prediction import Reason as Reason
+    from edge_sdk.predict.replay import ReplayLog as ReplayLog
+    from edge_sdk.predict.replay import ReplayRecord as ReplayRecord
+    from edge_sdk.predict.replaying import Replayed as Replayed
     from edge_sdk.predict.results import ResultCache as ResultCache
     from edge_sdk.store.verifying import Finding as Finding
     from edge_sdk.store.verifying import VerifyLevel as VerifyLevel
@@ -67,6 +70,9 @@ _HOME = {
     "Prediction": "predict.prediction",
     "PrivacySettings": "health.privacy",
     "Reason": "predict.prediction",
+    "ReplayLog": "predict.replay",
+    "ReplayRecord": "predict.replay",
+    "Replayed": "predict.replaying",
     "ResultCache": "predict.results",
     "RefreshStatus": "update.policy",
     "Refreshed": "update.policy",

@@ -111,6 +111,27 @@ class Chain:
             raise problem
         return Answering(default)
 
+    def load_bundle(self, model: str, sha256: str) -> LoadedModel:
+        """One bundle of a model and no other, whether or not it is what answers now; the caller closes it.
+
+        Raises:
+            NotAvailable: it is neither in the cache nor the app's baseline.
+            EdgeError: it does not load.
+        """
+        state = self._cache.state()
+        slot = state.models.get(model)
+        kept = [] if slot is None else [a for a in (slot.active, slot.previous) if a is not None]
+        for artifact in kept:
+            if artifact.sha256 == sha256 and not state.is_bad(artifact):
+                return self._load_one(artifact, Reason.FRESH, self._keyring.unlock(artifact).key)
+        baseline = self._baselines.get(model)
+        if baseline is not None and baseline.artifact.sha256 == sha256:
+            return self._baseline(baseline).loaded
+        has = ", ".join(f"release {artifact.entry.release} ({artifact.sha256[:12]})" for artifact in kept)
+        raise NotAvailable(
+            f"the bundle {sha256[:12]} of {model} is gone from {self._cache.folder}, which has {has or 'none of it'}"
+        )
+
     def is_recalled(self, artifact: Artifact) -> bool:
         """Whether nobody is to use these bytes any more, wherever they come from."""
         return artifact.sha256 in self._cache.state().recalled
@@ -203,4 +224,6 @@ class Chain:
             return None  # the problem says more
         if not record.fallback or not record.features:
             return None
-        return LoadedModel(default_only(record, str(problem)), record, slot.active, Reason.FALLBACK)
+        return LoadedModel(
+            default_only(record, str(problem)), record, slot.active, Reason.FALLBACK, self._engine
+        )

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from edge_sdk.health.telemetry import TelemetrySettings
     from edge_sdk.health.uploading import Uploaded
     from edge_sdk.loading import LoadedModel, Progress
+    from edge_sdk.predict.replay import ReplayRecord
+    from edge_sdk.predict.replaying import Replayed
     from edge_sdk.predict.results import ResultCache
     from edge_sdk.runtime.engine import Engine
     from edge_sdk.store.verifying import Finding, VerifyLevel
@@ -97,9 +99,9 @@ class EdgeClient:
         self._random = random
         self._keyring = Keyring(cache, credential, clock)
         self._baselines = baselines
-        chain = Chain(cache, engine, capabilities, max_sessions, self._keyring, baselines)
+        self._chain = Chain(cache, engine, capabilities, max_sessions, self._keyring, baselines)
         self._health = Reporter(cache, engine, clock, health, telemetry)
-        self._serving = ServingModels(cache, chain, self._keyring, results, self._health.notice)
+        self._serving = ServingModels(cache, self._chain, self._keyring, results, self._health.notice)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, self._keyring)
         self._making = threading.Lock()
         self._made: Updates | None = None
@@ -355,6 +357,21 @@ class EdgeClient:
         since the client was opened.
         """
         return self._health.monitor.look()
+
+    def replay(self, record: ReplayRecord) -> Replayed:
+        """Compute the prediction of a record again, by the bundle that made it, and compare it bit for bit.
+
+        Raises:
+            NotAvailable: that bundle is gone from the cache.
+            FormatError: the record does not fit it.
+            EdgeError: it does not load any more.
+        """
+        self._serving.check_open()
+        loaded = self._chain.load_bundle(record.model, record.artifact)
+        try:
+            return loaded.replay(record)
+        finally:
+            loaded.close()
 
     def status(self) -> dict[str, Any]:
         """What the cache holds: models, marks, bytes; how updates in the background ended, and why keys that are lent

@@ -24,13 +24,13 @@ _PATIENCE_MS: Final = 60_000.0
 """A person at a terminal waits for the value; the deadline and the fallback are for apps."""
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_cache = click.option(
+CACHE_OPTION = click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
     help="Folder that holds the models.",
 )
-_engine = click.option(
+ENGINE_OPTION = click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default=ENGINES[0],
@@ -52,7 +52,7 @@ _engine = click.option(
     metavar="URL",
     help="Another server with the same bundles, asked where the first one fails; may be given several times.",
 )
-@_cache
+@CACHE_OPTION
 @click.option("--channel", default="stable", show_default=True, help="Channel whose releases to follow.")
 @click.option(
     "--policy",
@@ -64,7 +64,7 @@ _engine = click.option(
 )
 @click.option("--unmetered", is_flag=True, help="This network is unmetered; unknown counts as metered.")
 @credential_option
-@_engine
+@ENGINE_OPTION
 def fetch(
     name: str,
     server: str,
@@ -112,7 +112,7 @@ def fetch(
 
 @click.command()
 @click.argument("name")
-@_cache
+@CACHE_OPTION
 @click.option(
     "--input",
     "given",
@@ -121,9 +121,17 @@ def fetch(
     help="Features: a JSON object or list of objects, a file of those or of CSV with a header (a column 'id' is "
     "carried along), or - for stdin.",
 )
+@click.option(
+    "--replay",
+    "export",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a replay record of each prediction to this file, for 'edge replay'. It holds the features.",
+)
 @credential_option
-@_engine
-def predict(name: str, cache: Path, given: str, credential: Credential | None, engine: str) -> dict[str, Any]:
+@ENGINE_OPTION
+def predict(
+    name: str, cache: Path, given: str, export: Path | None, credential: Credential | None, engine: str
+) -> dict[str, Any]:
     """Predict with the active model NAME, offline."""
     from edge_sdk.client import EdgeClient
     from edge_sdk.reading_rows import read_rows
@@ -132,7 +140,8 @@ def predict(name: str, cache: Path, given: str, credential: Credential | None, e
     with EdgeClient.open(cache, credential=credential, engine=engine) as client:
         model = client.model(name)
         rows = read_rows(text, source, [feature.name for feature in model.record.features])
-        predictions = []
+        predictions: list[dict[str, Any]] = []
+        records: list[bytes] = []
         for row in rows:
             try:
                 made = model.predict(row.features, deadline_ms=_PATIENCE_MS)
@@ -140,6 +149,12 @@ def predict(name: str, cache: Path, given: str, credential: Credential | None, e
                 raise InputError(f"{source}: row {row.number}: {error}") from error
             label = {} if row.id is None else {"id": row.id}
             predictions.append({**label, **_plain(made._asdict())})
+            if export is not None:
+                records.append(model.replay_record(made, row.features).to_bytes())
+    if export is not None:
+        from feature_spec.files import write_whole
+
+        write_whole(export, b"".join(record + b"\n" for record in records))
     return {
         "model": name,
         "model_version": model.record.model_version,
@@ -150,7 +165,7 @@ def predict(name: str, cache: Path, given: str, credential: Credential | None, e
 
 
 @click.command()
-@_cache
+@CACHE_OPTION
 @click.option(
     "--verify",
     "level",
@@ -171,7 +186,7 @@ def status(cache: Path, level: str | None) -> dict[str, Any]:
 
 
 @click.command()
-@_cache
+@CACHE_OPTION
 @click.option(
     "--models", "scope", flag_value="models", help="All models, and what is known of their failures."
 )

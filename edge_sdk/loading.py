@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from edge_sdk.contract import bundle, golden, tolerance
 from edge_sdk.contract.manifest import Artifact
@@ -16,8 +17,13 @@ from edge_sdk.predict.predictor import Predictor
 from edge_sdk.predict.results import CachingPredictor, ResultCache
 from edge_sdk.predict.spec import PredictorSpec
 from edge_sdk.runtime.engine import Array, Engine
+from edge_sdk.runtime.engines import engine_version
 from edge_sdk.runtime.model import Model, Warmed
 from edge_sdk.runtime.opening import open_model
+
+if TYPE_CHECKING:
+    from edge_sdk.predict.replay import ReplayRecord
+    from edge_sdk.predict.replaying import Replayed
 
 Progress = Callable[[str, int, int], None]
 """Stage, how much is done, how much there is."""
@@ -34,13 +40,17 @@ class LoadedModel:
         record: everything that is known about it.
         artifact: what it was loaded from, with its entry.
         reason: why it answers, and not another.
+        engine: name of what runs it.
         predict: from named numbers to a :class:`Prediction`; see :meth:`Predictor.predict`.
         predict_batch: the same for a table; see :meth:`Predictor.predict_batch`.
         run: from tensors to tensors; see :meth:`edge_sdk.runtime.Model.run`.
     """
 
-    def __init__(self, model: Model, record: Record, artifact: Artifact, reason: Reason) -> None:
+    def __init__(
+        self, model: Model, record: Record, artifact: Artifact, reason: Reason, engine: str | Engine
+    ) -> None:
         self.record = record
+        self.engine = engine if isinstance(engine, str) else engine.name
         self.artifact = artifact
         self.reason = reason
         self._model = model
@@ -73,9 +83,52 @@ class LoadedModel:
         """Make all sessions and run each once; see :meth:`edge_sdk.runtime.Model.warm_up`."""
         return self._model.warm_up()
 
+    def replay_record(self, prediction: Prediction, features: Mapping[str, float]) -> ReplayRecord:
+        """What reproduces a prediction of this model bit for bit. It holds the features: keep it on the device.
+
+        Args:
+            prediction: as it was answered.
+            features: that it was made from.
+
+        Raises:
+            InputError: they do not belong together, or to this model.
+        """
+        from edge_sdk.predict.replay import record_of
+
+        predictor = self._predicting()
+        given, filled = predictor.given(features)
+        version = engine_version(self.engine)
+        return record_of(
+            prediction, given, filled, predictor.spec, self.artifact.sha256, self.engine, version
+        )
+
+    def replay(self, record: ReplayRecord) -> Replayed:
+        """Compute the prediction of a record again and compare; nothing of it is counted.
+
+        Raises:
+            InputError: the record is of another bundle.
+            FormatError: it does not fit this one's features.
+        """
+        from edge_sdk.predict.replaying import replay
+
+        # Another release may have brought the same bytes since.
+        spec = replace(self._predicting().spec, release=record.release)
+        if (record.artifact, record.model) != (self.artifact.sha256, self.name):
+            raise InputError(
+                f"the record is of {record.model} {record.model_version}, not of {self.artifact.path}"
+            )
+        by_whom = Reason.FRESH if record.reason is Reason.STALE_FEATURES else record.reason
+        predictor = Predictor(self._model, spec, reason=by_whom)
+        return replay(record, predictor, self.engine, engine_version(self.engine))
+
     def close(self) -> None:
         """Wait for the predictions in flight, then give the memory back."""
         self._model.close()
+
+    def _predicting(self) -> Predictor:
+        if not self.record.features:
+            self._takes_tensors()
+        return self._predictor
 
     def _takes_tensors(self, *_: object, **__: object) -> Any:
         raise InputError(f"{self.record.model} takes tensors, not named features; use run")
@@ -126,7 +179,7 @@ def load(
         payload = bytes(content.payload[record.payload])
     model = open_model(payload, engine, max_sessions, state=record.state, proven=True)
     try:
-        return LoadedModel(model, record, artifact, reason)
+        return LoadedModel(model, record, artifact, reason, engine)
     except BaseException:
         model.close()
         raise

@@ -244,6 +244,10 @@ class Predictor:
             raise
         return given, filled
 
+    def fallback(self, filled: tuple[str, ...], feature_age_s: float) -> Prediction:
+        """The declared fallback, as the answer to a call that took no time; empty where none is declared."""
+        return self._fallback(filled, feature_age_s, 0, 0, 0)
+
     def reason_for(self, feature_age_s: float) -> Reason:
         """Why an answer that was computed is what it is."""
         return self._reason if feature_age_s <= self._max_age else self._when_old()

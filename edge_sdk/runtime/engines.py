@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
+from functools import cache
 
 from edge_sdk.errors import InputError
 from edge_sdk.runtime.engine import Engine
@@ -53,3 +55,21 @@ def engine_named(name: str) -> Engine:
     if name not in _ENGINES:
         raise InputError(f"no engine is called {name!r}; choose one of {', '.join(ENGINE_NAMES)}")
     return _ENGINES[name]()
+
+
+_DISTRIBUTIONS = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}
+
+
+@cache
+def engine_version(name: str) -> str:
+    """The version of an engine's library; empty where it is not known, as for an engine of the app's own."""
+    if name == "coreml":
+        return platform.mac_ver()[0]
+    if name not in _DISTRIBUTIONS:
+        return ""
+    from importlib.metadata import PackageNotFoundError, version  # 50 ms, for who asks
+
+    try:
+        return version(_DISTRIBUTIONS[name])
+    except PackageNotFoundError:
+        return ""
