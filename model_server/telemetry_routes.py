@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_sdk.contract.telemetry import MAX_BYTES
 from model_server.problems import Problem
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def blueprint(services: Services) -> Blueprint:
     """The routes."""
-    from flask import Blueprint, Response, request
+    from flask import Blueprint, request
 
     routes = Blueprint("telemetry", __name__, url_prefix="/v1")
     settings = services.settings
@@ -29,7 +29,7 @@ def blueprint(services: Services) -> Blueprint:
         return response
 
     @routes.post("/telemetry")
-    def add() -> Response:
+    def add() -> tuple[dict[str, Any], int]:
         wait = limit.wait_s(request.remote_addr or "")
         if wait > 0:
             raise Problem(
@@ -45,6 +45,6 @@ def blueprint(services: Services) -> Blueprint:
         if length > MAX_BYTES:
             raise Problem(413, "too-large", "Too large", f"at most {MAX_BYTES} bytes are taken, not {length}")
         services.telemetry.add(request.get_data(cache=False), services.clock())
-        return Response(status=202)
+        return {"taken": True}, 202
 
     return routes

@@ -78,7 +78,8 @@ def test_reports_add_up_and_each_counts_once(http: FlaskClient, published: Servi
     first, second = report(published, 1), report(published, 2, 70, platform="ios")
     for data in (first, second, first, first):
         answer = send(http, data)
-        assert (answer.status_code, answer.data, answer.headers["Cache-Control"]) == (202, b"", "no-store")
+        assert (answer.status_code, answer.get_json()) == (202, {"taken": True})
+        assert answer.headers["Cache-Control"] == "no-store"
     (group,) = sums(http)
     told = subject(published)
     assert group == {

@@ -57,6 +57,6 @@ class Collecting:
         if status == 0:
             raise Offline(f"{url}: broke off")
         if status == 202:
-            return Answer(202, {"Content-Length": "0"}, iter(()))
+            return Answer(202, {"Content-Type": "application/json"}, iter((b'{"taken": true}',)))
         problem = json.dumps({"detail": "because"}).encode()
         return Answer(status, {"Content-Length": str(len(problem)), **self.headers}, iter((problem,)))
