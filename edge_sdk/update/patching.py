@@ -91,7 +91,6 @@ def make(cache: Cache, undertaking: Undertaking, keyring: Keyring, offer: Offer,
             for piece in made.served():
                 partial.write(at, piece)
                 at += len(piece)
-            partial.truncate(at)
             partial.finish()  # with the signed digest, as it lies on the disk
     except _OURS:
         raise

@@ -17,7 +17,7 @@ from converters.deltas.making import operations
 from converters.errors import GateError, UnsupportedError
 from device_tests.simulator.models import fake_payload, sealed_model
 from edge_sdk.contract import bundle, delta
-from edge_sdk.contract.delta import ADD, COPY, Patch
+from edge_sdk.contract.delta import ADD, COPY, Operation, Patch
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.crypto import deltas
 from edge_sdk.crypto.data_key import DataKey
@@ -225,6 +225,22 @@ def test_the_wrong_base_is_refused_in_clear_too() -> None:
     other = sealed_model(payload(0.1), version="1.0.0", stored=payload(0.1)[::-1], compress=False)
     with pytest.raises(VerificationError, match="what the delta makes is not the signed one"):
         deltas.rebuild_served(PLAIN_DELTA, artifact(other), other.served, artifact(new), None, None)
+
+
+@pytest.mark.parametrize("tier", KEYS)
+def test_other_plain_bytes_are_never_encrypted(tier: str) -> None:
+    """A second plaintext under the publisher's nonces would give the key stream away to who sees both."""
+    old_key, new_key = KEYS[tier]
+    old, new = pair(old_key, new_key)
+    before, after = (
+        bytes(deltas.plain_of(each.served, each.entry, key)) for each, key in ((old, old_key), (new, new_key))
+    )
+    other = after[:-1] + b"!"
+    header = deltas.header_of(new.served, new.entry)
+    patch = delta.write(len(before), len(other), header, [Operation(ADD, len(other), 0, other)])
+    made = deltas.seal(patch, artifact(old), artifact(new), new_key)
+    with pytest.raises(VerificationError, match="what the delta makes is not the signed one"):
+        deltas.rebuild(made, artifact(old), lambda: before, artifact(new), new_key)
 
 
 def test_another_salt_is_refused() -> None:

@@ -107,6 +107,20 @@ def test_the_controls_of_the_refusals_are_accepted() -> None:
     assert Patch.read(most).apply(BASE) == bytes(MAX_DATA)
 
 
+def test_bytes_behind_a_stream_that_ends_with_a_piece() -> None:
+    """A stream is inflated in pieces of 65,536 bytes; this one fills the first exactly."""
+    new = bytes(65_521)
+    body = struct.pack(">BI", ADD, len(new)) + new
+    halves = ((0, body[:1_000]), (1, body[1_000:]))
+    stored = [struct.pack("<BHH", last, len(half), len(half) ^ 0xFFFF) + half for last, half in halves]
+    stream = b"".join(stored)
+    assert len(stream) == 65_536
+    head = MAGIC + struct.pack(">IIB", len(BASE), len(new), 0)
+    assert Patch.read(head + stream).apply(BASE) == new
+    with pytest.raises(FormatError, match="does not end"):
+        Patch.read(head + stream + b"!").apply(BASE)
+
+
 def test_a_bomb_is_not_inflated() -> None:
     """A gigabyte of zeros where one byte is wanted: the reader stops at the first thing that is too much."""
     deflater = zlib.compressobj(wbits=-15)
