@@ -69,7 +69,7 @@ class Chain:
         """What answers for the model ``name``.
 
         1. The active bundle.
-        2. Where it is damaged, does not work here, or its key's lease has ended: the one before.
+        2. Where it is damaged, cannot be read, does not work here, or its key's lease has ended: the one before.
         3. Where that does not answer either, or nothing is installed, or what was active was withdrawn: the baseline
            that the app ships, unless its bytes were recalled.
         4. Where no model loads, but the record of the active bundle can be read: the default that it declares.
@@ -94,7 +94,7 @@ class Chain:
         else:
             try:
                 return self._active(slot)  # 1
-            except (VerificationError, UpdateRequired, LeaseExpired) as error:
+            except (VerificationError, UpdateRequired, LeaseExpired, StoreError) as error:
                 problem = error
             if slot.previous is not None:
                 with suppress(EdgeError):  # what is wrong with the active one is the news
