@@ -29,6 +29,7 @@ from model_server.client import AdminClient
 from model_server.errors import Refused
 from model_server.serve import RunningServer
 from tests.coach_edge import world
+from tests.coach_edge.test_deltas import network
 from tests.coach_edge.test_predict_is_offline import FORBIDDEN, WATCHED
 
 pytestmark = [pytest.mark.loopback, pytest.mark.usefixtures("socket_enabled")]
@@ -55,10 +56,10 @@ class World:
         """The server; started anew, it signs anew what is due."""
         return world.serve(self.folder, clock=self.clock)
 
-    def build(self, version: int) -> Path:
+    def build(self, version: int, payload: bytes | None = None) -> Path:
         """What ``edge bundle build --tier device-key`` writes, without converting anything."""
         self.keys[version] = DataKey.fresh()
-        payload = dense_tflite([3, 1], seed=version)
+        payload = payload or dense_tflite([3, 1], seed=version)
         sealed = sealed_model(
             payload, version=f"{version}.0.0", engine=engine_named("litert"), data_key=self.keys[version]
         )
@@ -71,8 +72,8 @@ class World:
         said = self._capsys.readouterr()
         return status, said.out + said.err
 
-    def publish(self, version: int, server: RunningServer) -> None:
-        signed = "--keys keys/offline --root keys/root.json"
+    def publish(self, version: int, server: RunningServer, more: str = "") -> None:
+        signed = f"--keys keys/offline --root keys/root.json {more}"
         status, said = self.edge(
             f"publish {BUNDLE.format(version)} {signed} --token {server.token} --json", server
         )
@@ -227,6 +228,25 @@ def test_a_revoked_device_keeps_what_it_has_to_the_end_of_the_lease(place: World
     with place.serve() as server, place.client(server) as client:
         assert client.refresh().not_renewed == ()
         assert client.update("focus").release == 2
+    assert place.predicts() == (2, Reason.FRESH)
+
+
+def test_an_enrolled_device_upgrades_by_a_delta(place: World) -> None:
+    """Sealed with the lent key of the new bundle; the old one opens with its own."""
+    place.build(1, network())
+    place.build(2, network(tuned=200))
+    with place.serve() as server:
+        place.publish(1, server)
+        place.enrol(server, "phone")
+        with place.client(server) as client:
+            client.update("focus")
+        assert place.edge(f"bundle delta {BUNDLE.format(1)} {BUNDLE.format(2)} --out delta")[0] == 0
+        assert (
+            holding(place.folder, place.keys[1].secret) == holding(place.folder, place.keys[2].secret) == []
+        )
+        place.publish(2, server, f"--delta-from {BUNDLE.format(1)}")
+        with place.client(server) as client:
+            assert client.update("focus").detail.startswith("by a delta of ")
     assert place.predicts() == (2, Reason.FRESH)
 
 
