@@ -165,3 +165,90 @@ def test_a_flipped_bit_in_a_deflate_stream_never_changes_the_length(position: in
     except FormatError:
         return
     assert len(result) == len(plain)  # other content is the digest's business
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 40), min_size=1), st.integers(1, 500))
+def test_a_stream_in_pieces_of_any_size_gives_the_same(plain: bytes, cuts: list[int], piece: int) -> None:
+    plain = plain * 7  # matches that reach over the ends of pieces
+    compressor = zlib.compressobj(9, wbits=-15)
+    packed = compressor.compress(plain) + compressor.flush()
+    rest, pieces = packed, []
+    for cut in cuts:
+        pieces.append(rest[:cut])
+        rest = rest[cut:]
+    pieces.append(rest)
+    made = list(codec.inflate(pieces, len(plain), piece))
+    assert b"".join(made) == plain
+    assert max(map(len, made)) <= piece
+    for wrong in (len(plain) - 1, len(plain) + 1):
+        if wrong >= 0:
+            with pytest.raises(FormatError, match="does not end exactly"):
+                list(codec.inflate(pieces, wrong, piece))
+    for damaged in ([*pieces, b"\0"], [packed[:-1]]):
+        with pytest.raises(FormatError):
+            list(codec.inflate(damaged, len(plain), piece))
+
+
+# --- a bundle in three places
+
+
+FILES = {"a.json": b"{}", "b": b"", "model": bytes(range(200))}
+
+
+def in_parts(data: bytes) -> tuple[memoryview, memoryview, memoryview]:
+    bounds = bundle.payload_bounds(data, "model")
+    assert bounds is not None
+    low, length = bounds
+    view = memoryview(data)
+    return view[:low], view[low : low + length], view[low + length :]
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_in_three_places_it_is_the_same_bundle(believed: bool) -> None:
+    head, payload, tail = in_parts(bundle.write(FILES))
+    found = bundle.read_parts(head, payload, tail, believed=believed)
+    assert {name: bytes(data) for name, data in found.items()} == FILES
+    assert found["model"] is payload
+
+
+def test_what_is_believed_is_the_checksum_of_the_payload_and_nothing_else() -> None:
+    data = bundle.write(FILES)
+    head, payload, _ = in_parts(data)
+    at = len(head)
+    for position in range(len(data)):
+        damaged = bytearray(data)
+        damaged[position] ^= 1
+        parts = (damaged[:at], damaged[at : at + len(payload)], damaged[at + len(payload) :])
+        views = [memoryview(part) for part in parts]
+        with pytest.raises(FormatError):
+            bundle.read_parts(views[0], views[1], views[2])
+        if at <= position < at + len(payload):
+            assert bundle.read_parts(views[0], views[1], views[2], believed=True)["model"] == parts[1]
+        else:
+            with pytest.raises(FormatError):
+                bundle.read_parts(views[0], views[1], views[2], believed=True)
+
+
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_parts_that_were_cut_elsewhere_are_refused(shift: int) -> None:
+    data = memoryview(bundle.write(FILES))
+    head, payload, _ = in_parts(bytes(data))
+    low, high = len(head), len(head) + len(payload)
+    for first, second in ((low + shift, high), (low, high + shift), (low + shift, high + shift)):
+        with pytest.raises(FormatError):
+            bundle.read_parts(data[:first], data[first:second], data[second:])
+
+
+def test_the_payload_is_found_in_a_beginning_that_reaches_to_it() -> None:
+    data = bundle.write(FILES)
+    head, payload, _ = in_parts(data)
+    assert bundle.payload_bounds(head, "model") == (len(head), len(payload))
+    for length in range(len(head)):
+        assert bundle.payload_bounds(head[:length], "model") is None
+    assert bundle.payload_bounds(data, "other") is None
+
+
+@given(st.binary(max_size=100))
+def test_noise_has_no_payload(noise: bytes) -> None:
+    bounds = bundle.payload_bounds(noise, "model")
+    assert bounds is None or bounds[0] <= len(noise)

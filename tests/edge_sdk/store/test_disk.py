@@ -106,6 +106,57 @@ def test_a_long_file_is_read_whole(tmp_path: Path) -> None:
     assert Disk().read(tmp_path / "file") == data
 
 
+@pytest.mark.parametrize("lacking", ["", "preadv"])
+def test_a_file_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    class Slow(System):
+        def read_into(self, handle: int, target: memoryview, offset: int) -> int:
+            return super().read_into(handle, target[:7], offset)
+
+    if lacking:
+        monkeypatch.delattr(os, lacking)
+    data = bytes(range(256))
+    (tmp_path / "file").write_bytes(data)
+    for disk in (Disk(), Disk(Slow())):
+        with disk.reading(tmp_path / "file") as reader:
+            assert reader is not None
+            assert reader.length == 256
+            piece = bytearray(100)
+            assert reader.read_into(memoryview(piece), 50) == 100
+            assert piece == data[50:150]
+            assert reader.read_into(memoryview(piece), 200) == 56
+            assert piece[:56] == data[200:]
+            assert reader.read_into(memoryview(piece), 256) == 0
+    with Disk().reading(tmp_path / "nowhere") as nothing:
+        assert nothing is None
+
+
+def test_a_file_that_cannot_be_read_in_pieces_is_named(tmp_path: Path) -> None:
+    class Bad(System):
+        def __init__(self) -> None:
+            self.handles: set[int] = set()
+
+        def open(self, path: Path, flags: int) -> int:
+            handle = super().open(path, flags)
+            self.handles.add(handle)
+            return handle
+
+        def close(self, handle: int) -> None:
+            self.handles.remove(handle)
+            super().close(handle)
+
+        def read_into(self, handle: int, target: memoryview, offset: int) -> int:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / "file").write_bytes(b"content")
+    system, piece = Bad(), memoryview(bytearray(4))
+    with Disk(system).reading(tmp_path / "file") as reader:
+        assert reader is not None
+        with pytest.raises(StoreError, match=str(tmp_path / "file")):
+            reader.read_into(piece, 0)
+        assert len(system.handles) == 1
+    assert not system.handles, "the file is still open"
+
+
 def test_files_are_private(tmp_path: Path) -> None:
     disk = Disk()
     disk.make_folder(tmp_path / "a" / "b")
