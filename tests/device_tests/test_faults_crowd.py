@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from device_tests.faults.invariants import Promise, heals, kept, no_plaintext, reached
+from device_tests.faults import invariants
+from device_tests.faults.invariants import Promise, kept, reached
 from device_tests.faults.process import serve
 from device_tests.faults.scenarios import SCENARIOS
-from device_tests.faults.site import MODEL, Site, state_of
+from device_tests.faults.site import MODEL, Site, state_of, tree
 from device_tests.simulator.models import ROW
+from edge_sdk.erasing import EraseScope
 from edge_sdk.errors import EdgeError, NotAvailable, RetryLater
 from edge_sdk.store import Cache, State, System, lock
 from edge_sdk.store.blobs import Blobs
@@ -41,10 +44,7 @@ def site_of(name: str) -> Site:
 
 
 def judged(site: Site, folder: Path, promise: Promise) -> None:
-    assert kept(site, folder, promise) == []
-    assert no_plaintext(site, folder) == []
-    assert heals(site, folder) == []
-    assert no_plaintext(site, folder) == []
+    assert invariants.judged(site, folder, promise) == []
 
 
 def unlocked(*_: object, **__: object) -> AbstractContextManager[None]:
@@ -84,35 +84,108 @@ def test_threads(name: str, turns: int, tmp_path: Path, monkeypatch: pytest.Monk
     judged(site, tmp_path / "cache", Promise(state_of(tmp_path / "cache")))
 
 
+def erased_alone(site: Site, folder: Path) -> None:
+    """Erase when nobody else is there, and find nothing of it; then all is well again after an update."""
+    before = dict(site.before)
+    with site.open(folder) as client:
+        client.update(MODEL)
+        site.before, site.erases = tree(folder), EraseScope.ALL
+        receipt = client.erase(EraseScope.ALL)
+    assert receipt.models == (MODEL,)
+    judged(site, folder, Promise(state_of(folder), receipt))
+    site.before, site.erases = before, None
+
+
+@pytest.mark.parametrize("turns", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_threads_some_of_which_erase_and_collect(
+    turns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "locked", unlocked)
+    site, wrong, did = site_of("collection-encrypted"), [], Counter[str]()
+    folder, start = tmp_path / "cache", threading.Barrier(CROWD)
+    site.lay_out(folder)
+    marks = state_of(folder).marks
+
+    def work(number: int) -> None:
+        start.wait()
+        for _ in range(turns):
+            try:
+                with site.open(folder, Unsynced()) as client:
+                    if number % 4 == 0:
+                        client.erase(EraseScope.ALL if number else EraseScope.MODELS)
+                        did["erased"] += 1
+                    elif number % 4 == 1:
+                        Cache(folder).tidy()
+                        did["collected"] += 1
+                    else:
+                        release = client.update(MODEL).release
+                        if release is not None and client.model(MODEL).release not in (2, site.goal):
+                            wrong.append(f"{number}: {release}, which nobody published last")
+                        did["updated"] += 1
+            except (RetryLater, NotAvailable):
+                did["put off"] += 1  # somebody erases, or has erased: it says so itself
+            except EdgeError as error:
+                wrong.append(f"{number}: {error!r}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(CROWD)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert did.total() == CROWD * turns
+    with site.open(folder) as client:  # finishes an erase that others had put off
+        client.update(MODEL)
+    assert reached(state_of(folder).marks, marks) == ""
+    judged(site, folder, Promise(state_of(folder)))
+    erased_alone(site, folder)
+
+
 PROGRAM = """
 import json, sys
 from contextlib import nullcontext
 from pathlib import Path
 sys.path[:] = json.loads(sys.stdin.readline())
 from device_tests.faults.process import main
+from edge_sdk.client import EdgeClient
+from edge_sdk.erasing import EraseScope
 from edge_sdk.errors import RetryLater
-from edge_sdk.store import lock
+from edge_sdk.store import Cache, lock
 lock.locked = lambda *_, **__: nullcontext()
-for _ in range(int(sys.argv[3])):
+cache, served, turns, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+for _ in range(turns):
     try:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
+        if number == 0:
+            Cache(cache).tidy()
+            EdgeClient.open(cache).erase(EraseScope.MODELS)
+        else:
+            main(cache, served)
     except RetryLater:
         pass
 """
 
 
 @pytest.mark.parametrize(("crowd", "turns"), [(3, 2), pytest.param(CROWD, 10, marks=pytest.mark.slow)])
-def test_processes(crowd: int, turns: int, tmp_path: Path) -> None:
-    site = site_of("collection-encrypted")
-    site.lay_out(tmp_path / "cache")
+@pytest.mark.parametrize("erasing", [False, True])
+def test_processes(crowd: int, turns: int, erasing: bool, tmp_path: Path) -> None:
+    """They update; one of them erases and collects all the time, or none does."""
+    site, folder = site_of("collection-encrypted"), tmp_path / "cache"
+    site.lay_out(folder)
+    marks = state_of(folder).marks
     serve(site, tmp_path / "served")
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "cache"), str(tmp_path / "served"), str(turns)]
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(tmp_path / "served"), str(turns)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    running = [subprocess.Popen(command, **pipes) for _ in range(crowd)]
+    running = [subprocess.Popen([*command, str(n if erasing else 1)], **pipes) for n in range(crowd)]
     path = json.dumps([entry or os.getcwd() for entry in sys.path]).encode() + b"\n"
     said = [process.communicate(path, timeout=240)[1] for process in running]
     assert said == [b""] * crowd
-    judged(site, tmp_path / "cache", Promise(state_of(tmp_path / "cache")))
+    assert reached(state_of(folder).marks, marks) == ""
+    if erasing:
+        with site.open(folder) as client:
+            client.update(MODEL)
+    judged(site, folder, Promise(state_of(folder)))
+    if erasing:
+        erased_alone(site, folder)
 
 
 class Wrong(System):
