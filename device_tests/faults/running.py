@@ -113,8 +113,7 @@ class Run:
             kinds: what a power cut may leave.
         """
         found: list[Violation] = []
-        images = {_key(power.image(kind)): power.image(kind) for kind in kinds}
-        images.pop(_key(power.image(Image.ALL)), None)
+        images = different(power, kinds)
         for number, (key, image) in enumerate(images.items()):
             found += self._once(key, promise, partial(self._cut, base / f"cut-{number}", image))
         folder = base / "disk" / "cache"
@@ -133,7 +132,7 @@ class Run:
     def _cut(self, base: Path, image: Tree, promise: Promise) -> list[Violation]:
         """Of a disk after a power cut."""
         lay_out(image, base)
-        return judged(self.site, base / "cache", promise, _Here())
+        return judged(self.site, base / "cache", promise, Here())
 
     def _left(self, folder: Path, base: Path, power: PowerSystem, promise: Promise) -> list[Violation]:
         """Of what the next process finds, and of what is sure to be left by what that one does."""
@@ -142,7 +141,7 @@ class Run:
         next_one.exit()
         if not found:  # what that process told must survive the power, too: not all it found was on the disk
             power.cut(Image.DURABLE, base / "last")
-            found = kept(self.site, base / "last" / "cache", Promise(state_of(folder)), _Here())
+            found = kept(self.site, base / "last" / "cache", Promise(state_of(folder)), Here())
         return found
 
     def disk(self, base: Path) -> PowerSystem:
@@ -200,6 +199,13 @@ def run(
     return report
 
 
+def different(power: PowerSystem, kinds: Iterable[Image]) -> dict[Any, Tree]:
+    """The images of these kinds that differ from each other and from the disk as it is; each under its key."""
+    images = {_key(power.image(kind)): power.image(kind) for kind in kinds}
+    images.pop(_key(power.image(Image.ALL)), None)
+    return images
+
+
 def in_memory() -> tempfile.TemporaryDirectory[str]:
     """A new folder, in memory where that can be."""
     return tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
@@ -214,7 +220,7 @@ def _key(value: Any) -> Any:
     return _OWNER.sub("", value) if isinstance(value, str) else value
 
 
-class _Here(System):
+class Here(System):
     """A process that nothing happens to; its writing is not brought to the disk, which takes time only."""
 
     def fsync(self, handle: int) -> None:

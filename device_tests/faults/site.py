@@ -18,6 +18,7 @@ from edge_sdk.crypto.credentials import DeviceCredential
 from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.crypto.sealing import AppKey, Sealed
 from edge_sdk.erasing import EraseScope
+from edge_sdk.health.telemetry import TelemetrySettings
 from edge_sdk.store import Cache, Disk, State, System
 from edge_sdk.update.retrying import RetryPolicy
 from edge_sdk.update.transport import NO_HEADERS, Answer, Transport
@@ -58,6 +59,7 @@ class Site:
         erases: what the app erases; None where it erases nothing.
         canaries: what the device had that must be gone then.
         keys: of bundles of the tier device-key, by digest.
+        tells: whether the app agreed to telemetry.
     """
 
     repository: Repository
@@ -71,6 +73,7 @@ class Site:
     erases: EraseScope | None = None
     canaries: list[bytes] = field(default_factory=list)
     keys: dict[str, DataKey] = field(default_factory=dict)
+    tells: bool = False
 
     def __post_init__(self) -> None:
         assert self.tier in TIERS
@@ -128,6 +131,7 @@ class Site:
             engine=FakeEngine(),
             system=system,
             transport=(transport or Network(self.repository)) if online else None,
+            telemetry=TelemetrySettings() if self.tells else None,
             retry=RetryPolicy(rest=lambda control, seconds: None),
             capabilities=frozenset({"tflite"}),
         )

@@ -42,7 +42,7 @@ def test_what_cannot_be_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_part_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, object]] = []
-    for name in ("running", "network", "syscalls", "ext4", "corruptions"):
+    for name in ("running", "telemetry", "network", "syscalls", "ext4", "corruptions"):
 
         def note(*args: object, name: str = name, **options: object) -> object:
             seen.append((name, options.get("every", args[0] if args else None)))
@@ -50,7 +50,8 @@ def test_every_part_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(getattr(suite, name), "run", note)
     assert suite.run(every=4).damage is not None
-    assert seen == [("running", 4), ("network", 4), ("syscalls", 32), ("ext4", 32), ("corruptions", 1500)]
+    shares = [("running", 4), ("telemetry", 4), ("network", 4), ("syscalls", 32), ("ext4", 32)]
+    assert seen == [*shares, ("corruptions", 1500)]
 
 
 @pytest.fixture
