@@ -48,6 +48,10 @@ class KmsKeyProvider:
             StateError: not what this key wrapped for this bundle.
             StorageError: KMS cannot be reached or refuses.
         """
+        if not key_id.startswith("arn:"):
+            raise StateError(
+                f"a data key is wrapped by {key_id}, which is no key of KMS; serve without --kms-key, or publish anew"
+            )
         answer = self._call(
             "decrypt", KeyId=key_id, CiphertextBlob=wrapped, EncryptionContext=_context(bundle_sha256)
         )
