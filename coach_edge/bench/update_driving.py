@@ -88,8 +88,8 @@ def make_world(width: int) -> World:
 class Client:
     """A client, and the process that forks for it."""
 
-    def __init__(self, which: str, process: subprocess.Popen[str]) -> None:
-        self.which, self._process = which, process
+    def __init__(self, which: str, process: subprocess.Popen[str], said: Path) -> None:
+        self.which, self._process, self._said = which, process, said
         self._heard()  # it is ready
 
     def begin(self, do: str, work: Sequence[Path], url: str, name: str, **more: Any) -> int:
@@ -118,7 +118,7 @@ class Client:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the process of the client {self.which!r} has ended")
+            raise RuntimeError(f"the client {self.which!r} has ended: {self._said.read_text()[-2000:]}")
         heard: dict[str, Any] = json.loads(line)
         return heard
 
@@ -129,15 +129,20 @@ def client(which: str, home: Path) -> Iterator[Client]:
     home.mkdir(parents=True, exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     environment |= {**_QUIET, "HF_HOME": str(home), "HOME": str(home), "TMPDIR": str(home)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "coach_edge.bench.update_clients", which],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
+    said = home / "stderr"  # of engines that tell about themselves at every load
+    with (
+        said.open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "coach_edge.bench.update_clients", which],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=environment,
+        ) as process,
+    ):
         try:
-            yield Client(which, process)
+            yield Client(which, process, said)
         finally:
             assert process.stdin is not None
             process.stdin.close()

@@ -8,7 +8,7 @@ blob back, or the updater finds the blob gone and writes it anew.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -66,6 +66,14 @@ class Blobs(Shelf):
         if self.verified(sha256) is None:
             self.write(sha256, data)
         return sha256
+
+    def put_all(self, files: Mapping[str, bytes]) -> dict[str, str]:
+        """Keep several under their digests, which are returned by the same names; inside of :meth:`holding`."""
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        new = {digests[name]: data for name, data in files.items() if self.verified(digests[name]) is None}
+        if new:
+            self.write_all(new)
+        return digests
 
     def receiving(self, sha256: str) -> AbstractContextManager[Partial]:
         """Go on with receiving a blob where an earlier attempt ended; inside of :meth:`holding`."""

@@ -14,7 +14,7 @@ as who can write to the app's code can. Keep it where only the app can write; a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -176,6 +176,10 @@ class Cache:
     def put(self, data: bytes) -> str:
         """Keep bytes under their digest, which is returned; inside of :meth:`updating`."""
         return self.blobs.put(data)
+
+    def put_all(self, files: Mapping[str, bytes]) -> dict[str, str]:
+        """Keep several under their digests, which are returned by the same names; inside of :meth:`updating`."""
+        return self.blobs.put_all(files)
 
     def partial(self, sha256: str) -> AbstractContextManager[Partial]:
         """Go on with receiving a blob where an earlier attempt ended; inside of :meth:`updating`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -81,6 +81,15 @@ class Disk:
             self._fill(temporary, data)
             self.system.replace(temporary, path)
             self.system.sync_folder(path.parent)
+
+    def write_all(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """Write several files of a folder, each atomically; all of them are durable when this returns."""
+        for name, data in files.items():
+            with stored("write", folder / name), self.private(folder) as temporary:
+                self._fill(temporary, data)
+                self.system.replace(temporary, folder / name)
+        with stored("write", folder):
+            self.system.sync_folder(folder)
 
     def write_new(self, path: Path, data: bytes | memoryview) -> bool:
         """Write ``path`` if there is no such file; of several who try at once, one succeeds.

@@ -7,7 +7,7 @@ no order of the two loses a file that is needed, and no lock is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -54,6 +54,11 @@ class Shelf:
         """Replace a file, atomically and durably; the folder is made where there is none."""
         self._disk.make_folder(self._folder)
         self._disk.write(self.path(sha256), data)
+
+    def write_all(self, files: Mapping[str, bytes]) -> None:
+        """Write several, as :meth:`write` does each."""
+        self._disk.make_folder(self._folder)
+        self._disk.write_all(self._folder, files)
 
     def stamp(self, sha256: str) -> Stamp | None:
         """What changes when the file is replaced; None where there is none."""

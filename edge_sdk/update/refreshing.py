@@ -74,7 +74,7 @@ def refresh(
         )
     except Offline as error:
         return Refreshed(RefreshStatus.OFFLINE, str(error)), None
-    trust = {name: cache.put(data) for name, data in received.items()}  # 5
+    trust = cache.put_all(received)  # 5
     undertaking.progress("metadata", 1, 1)
     after = cache.change(lambda newest: _accepting(newest, trust, trusted))
     changed = (after.trust, after.marks) != (state.trust, state.marks)
