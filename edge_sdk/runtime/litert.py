@@ -63,7 +63,8 @@ class LiteRT:
             raise FormatError(f"LiteRT cannot load the TFLite model: {reason}") from error
 
 
-_REFUSALS = (ValueError, RuntimeError, TypeError, KeyError, UnicodeDecodeError)
+# What pybind11 makes of the standard library's exceptions is among them.
+_REFUSALS = (ValueError, RuntimeError, TypeError, LookupError, OverflowError)
 _TOO_OLD = "find op for builtin opcode"
 _NOT_BUILT_IN = ("unresolved custom op", "Select TensorFlow op(s)")
 

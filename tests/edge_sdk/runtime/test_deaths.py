@@ -50,6 +50,20 @@ def signature() -> bytes:
     return models.changed(models.echo("float32"), point_beyond)
 
 
+def scales_of_blocks() -> bytes:
+    """As a public test file of LiteRT's own has them: scales in another tensor, which is not what it should be."""
+
+    def refer(tree: Any) -> None:
+        schema = models.schema()
+        quantization, blocks = schema.QuantizationParametersT(), schema.BlockwiseQuantizationT()
+        blocks.scales, blocks.zeroPoints, blocks.blockSize = 1, -1, 32
+        quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
+        quantization.details = blocks
+        tree.subgraphs[0].tensors[1].quantization = quantization
+
+    return models.changed(models.one("ADD", [("int8", (64,)), np.ones(64, "i1")], [("int8", (64,))]), refer)
+
+
 DEADLY: dict[str, tuple[Callable[[], bytes], str]] = {
     "a loop whose body is the loop": (lambda: models.counting_up(into_itself=True), "SIGSEGV"),
     "more splits than outputs": (split, "SIGSEGV"),
@@ -57,6 +71,7 @@ DEADLY: dict[str, tuple[Callable[[], bytes], str]] = {
     "a negative window": (lambda: window(LOWEST, 2), "SIGSEGV"),
     "the lowest number modulo -1": (modulo, "SIGFPE"),
     "a signature of a graph that is not there": (signature, "SIGSEGV"),
+    "scales of blocks in the wrong place": (scales_of_blocks, "SIGABRT"),
 }
 
 
@@ -103,6 +118,24 @@ def test_a_second_signature_is_tried_too() -> None:
         assert set(runs.signatures) == {"serving_default", "other"}
     with pytest.raises(ModelCrashed, match="SIGFPE"):
         open_model(model)
+
+
+def test_free_dimensions_are_tried_larger_where_one_is_too_small() -> None:
+    side = ("float32", (1, -1, -1, 1))
+    options = {"strideW": 1, "strideH": 1, "filterWidth": 5, "filterHeight": 5, "padding": 1}
+    report = try_out(models.one("AVERAGE_POOL_2D", [side], [side], kind="Pool2D", **options), "litert")
+    assert report.runs > 0
+
+
+def test_every_kind_of_refusal_is_one_clear_error() -> None:
+    """A missing input makes the library throw what pybind11 turns into an IndexError."""
+    multiply = models.one(
+        "BATCH_MATMUL", [("float32", (2, 3, 4)), ("float32", (2, 4, 5))], [("float32", (2, 3, 5))]
+    )
+    model = models.changed(multiply, lambda tree: setattr(tree.subgraphs[0].operators[0], "inputs", []))
+    with pytest.raises(EdgeError) as caught:
+        open_model(model)
+    assert isinstance(caught.value, (FormatError, ModelCrashed))
 
 
 def test_one_that_never_ends_is_too_slow() -> None:
