@@ -15,7 +15,7 @@ from edge_sdk.contract import document
 from edge_sdk.contract.document import Fields
 from edge_sdk.contract.manifest import Artifact, Director
 from edge_sdk.errors import InputError, LeaseExpired, VerificationError
-from edge_sdk.store import Cache, Clock
+from edge_sdk.store import Cache, Clock, State
 from edge_sdk.store.disk import Stamp
 from feature_spec.canonical import canonical_json
 
@@ -131,9 +131,13 @@ class Keyring:
             )
         return device
 
-    def now(self) -> datetime:
-        """The later of the clock and the highest signed time seen: a clock set back extends no lease."""
-        seen = self._cache.state().marks.signed_time
+    def now(self, state: State | None = None) -> datetime:
+        """The later of the clock and the highest signed time seen: a clock set back extends no lease.
+
+        Args:
+            state: of the cache, for who has just looked at it.
+        """
+        seen = (state or self._cache.state()).marks.signed_time
         now = self._clock()
         return now if seen is None else max(now, seen)
 

@@ -12,7 +12,7 @@ from edge_sdk.chain import Chain
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import NotAvailable
 from edge_sdk.predict.prediction import Reason
-from edge_sdk.store import Cache, Slot
+from edge_sdk.store import Cache, Slot, State
 
 if TYPE_CHECKING:
     from edge_sdk.keyring import Keyring
@@ -74,14 +74,14 @@ class ServingModels:
         """See :meth:`edge_sdk.client.EdgeClient.model`."""
         self.check_open()
         held = self._models.get(name)
-        if held is not None and self._still_right(held, self._cache.state().models.get(name)):
+        if held is not None and self._still_right(held, name, self._cache.state()):
             return held.loaded
         with self._loading:
             self.check_open()
-            slot = self._cache.state().models.get(name)
+            state = self._cache.state()
             held = self._models.get(name)
-            if held is None or not self._still_right(held, slot):
-                held = self._load(name, slot)
+            if held is None or not self._still_right(held, name, state):
+                held = self._load(name, state.models.get(name))
             return held.loaded
 
     def adopt(self, loaded: LoadedModel, until: datetime | None) -> None:
@@ -112,10 +112,11 @@ class ServingModels:
         for loaded in alive:
             loaded.close()
 
-    def _still_right(self, held: _Held, slot: Slot | None) -> bool:
+    def _still_right(self, held: _Held, name: str, state: State) -> bool:
+        slot = state.models.get(name)
         if held.found != _found(slot):
             return False
-        if held.until is not None and held.until <= self._keyring.now():
+        if held.until is not None and held.until <= self._keyring.now(state):
             return False  # load again: the lease may have been renewed
         if held.stamps is None:
             return True
