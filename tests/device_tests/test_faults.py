@@ -45,8 +45,8 @@ def test_a_sample_of_all_scenarios_holds() -> None:
 def test_every_call_of_every_scenario_holds(name: str) -> None:
     report = run([BY_NAME[name]])
     assert not report.violations, told(report)
-    assert report.points.total() >= 50
-    assert report.images > report.points.total()
+    assert report.points.total() >= 30  # so few where a process only starts and predicts, and writes nothing
+    assert report.images >= report.points.total()
 
 
 class TestControls:
