@@ -23,7 +23,7 @@ from edge_sdk.update.transport import Offline, check_untouched, refusal
 from edge_sdk.update.undertaking import Undertaking
 
 _TAG: Final = re.compile(r'"([0-9a-f]{64})"', re.ASCII)
-_LENGTH: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
+_LENGTH: Final = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 _OURS: Final = (Cancelled, DeadlineExceeded, StoreError)
 """What the whole bundle would meet too."""
 

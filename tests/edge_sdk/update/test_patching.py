@@ -214,7 +214,9 @@ def test_a_delta_that_is_longer_than_it_may_be_is_not_fetched(plain: Site) -> No
     assert plain.fetched == [plain.path, plain.whole]
 
 
-@pytest.mark.parametrize("headers", [{"ETag": None}, {"ETag": '"x"'}, {"Content-Length": None}])
+@pytest.mark.parametrize(
+    "headers", [{"ETag": None}, {"ETag": '"x"'}, {"Content-Length": None}, {"Content-Length": "0"}]
+)
 def test_an_answer_without_digest_or_length_is_no_delta(headers: dict[str, str | None], plain: Site) -> None:
     served = plain.network.request
 
