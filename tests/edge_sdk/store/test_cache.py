@@ -233,6 +233,30 @@ class TestBlobs:
         assert cache.blob(orphan) is None
         assert cache.verified(cache.state().pinned_root) == ROOT
 
+    def test_several_are_durable_once_all_are_there(self, cache: Cache) -> None:
+        class Noting(System):
+            def __init__(self) -> None:
+                self.synced = list[set[str]]()
+
+            def sync_folder(self, path: Path) -> None:
+                if path.name == "blobs":
+                    self.synced.append(
+                        {each.name for each in path.iterdir() if each.name in digests.values()}
+                    )
+                super().sync_folder(path)
+
+        files = {"one": b"1", "two": b"2", "one again": b"1", "root": ROOT}
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        noting = Noting()
+        other = again(cache, noting)
+        with other.updating():
+            noting.synced.clear()
+            assert other.put_all(files) == digests
+            assert noting.synced == [set(digests.values())]
+            assert all(other.verified(digests[name]) == data for name, data in files.items())
+            assert other.put_all(files) == digests
+            assert len(noting.synced) == 1, "what is there is not written again"
+
     def test_a_damaged_blob_is_seen_and_written_again(self, cache: Cache) -> None:
         with cache.updating():
             digest = cache.put(b"content")

@@ -35,6 +35,7 @@ class Memory:
     def __init__(self, data: bytes = b"", kill_after: int | None = None) -> None:
         self.data = bytearray(data)
         self.written = 0
+        self.synced = list[int]()
         self.kill_after = kill_after
 
     @property
@@ -57,7 +58,8 @@ class Memory:
         del self.data[length:]
 
     def sync(self) -> None:
-        """Nothing lies anywhere else."""
+        """Nothing lies anywhere else; how much there was is noted."""
+        self.synced.append(len(self.data))
 
 
 Hostile = Callable[[Answer, Mapping[str, str]], Answer]
@@ -168,6 +170,16 @@ def test_whatever_is_there_the_end_is_right(servers: Servers, left: bytes, liste
     part = Memory(left)
     download(WANTED, part, means(servers))
     assert part.data == DATA
+
+
+@pytest.mark.parametrize(
+    ("rate", "synced"), [(1_000, []), (100, [128, 256]), (10, [64, 128, 192, 256, 277])], ids=str
+)
+def test_a_power_cut_undoes_a_second_or_a_segment(servers: Servers, rate: int, synced: list[int]) -> None:
+    part = Memory()
+    download(WANTED, part, means(servers, monotonic=lambda: servers.sent / rate))
+    assert part.data == DATA
+    assert part.synced == synced
 
 
 # -- servers --------------------------------------------------------------------------------------------
