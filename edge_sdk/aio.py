@@ -21,6 +21,8 @@ from edge_sdk.errors import NotAvailable
 from edge_sdk.update.control import Control
 
 if TYPE_CHECKING:
+    from edge_sdk.health.monitor import ModelHealth
+    from edge_sdk.health.uploading import Uploaded
     from edge_sdk.loading import LoadedModel, Progress
     from edge_sdk.predict.batch import PredictionBatch
     from edge_sdk.predict.prediction import Prediction
@@ -97,6 +99,17 @@ class AsyncEdgeClient:
             return await _run(
                 self._executor, partial(self._client.update, name, chosen, conditions, progress, obeyed)
             )
+
+    async def upload_telemetry(
+        self, conditions: Conditions | None = None, control: Control | None = None
+    ) -> Uploaded:
+        """As :meth:`EdgeClient.upload_telemetry`; cancelling the coroutine cancels its control."""
+        with _cancelling(control) as obeyed:
+            return await _run(self._executor, partial(self._client.upload_telemetry, conditions, obeyed))
+
+    async def health(self) -> tuple[ModelHealth, ...]:
+        """As :meth:`EdgeClient.health`."""
+        return await _run(self._executor, self._client.health)
 
     async def wait(self) -> dict[str, Updated]:
         """As :meth:`EdgeClient.wait`."""

@@ -10,7 +10,7 @@ import pytest
 from device_tests.simulator.models import ROW, fake_model
 from device_tests.simulator.repository import SERVER
 from edge_sdk.aio import AsyncEdgeClient
-from edge_sdk.errors import NotAvailable
+from edge_sdk.errors import InputError, NotAvailable
 from edge_sdk.update import RefreshStatus, UpdateStatus
 from tests.edge_sdk.conftest import MODEL, Device
 
@@ -37,6 +37,11 @@ def test_the_same_answers(device: Device) -> None:
                 model.predict(ROW, deadline_ms=60_000), model.predict_batch({"effort": [1.0, 0.5]})
             )
             assert (one.release, len(many)) == (2, 2)
+            assert [(health.release, health.predictions) for health in await client.health()] == [
+                (2, {"fresh": 2})
+            ]
+            with pytest.raises(InputError, match="without telemetry"):
+                await client.upload_telemetry()
             with pytest.raises(NotAvailable):
                 await client.model("nope")
         with pytest.raises(NotAvailable, match="was closed"):

@@ -13,6 +13,7 @@ from threading import Barrier, Thread
 
 import pytest
 
+from device_tests.faults.power import Image, PowerSystem
 from edge_sdk.contract.telemetry import Report, key_of
 from edge_sdk.errors import StoreError
 from edge_sdk.health.queue import Limits, Queue
@@ -126,6 +127,52 @@ def test_an_error_at_every_call(tmp_path: Path, error: int) -> None:
         assert sums(told) in (kept, kept + 30), at
 
     assert faults(tmp_path, lambda at: Faulty(at, error), check) > 100
+
+
+class Powered(Faulty, PowerSystem):
+    """A process that dies, and with it the power."""
+
+    def __init__(self, at: int, base: Path) -> None:
+        PowerSystem.__init__(self, base)
+        Faulty.__init__(self, at)
+
+
+def power_cuts(tmp_path: Path, every: int) -> list[str]:
+    """The same life with a power cut at a call and each of what that may leave; what was told wrongly."""
+    wrong = []
+    for at in range(1, 2000, every):
+        base = tmp_path / "powered"
+        base.mkdir()
+        system, told = Powered(at, base), Told()
+        life.kept = 0  # type: ignore[attr-defined]
+        with suppress(Faulty.Died):
+            life(base, system, told)
+        kept, calls = life.kept, system.calls  # type: ignore[attr-defined]
+        for kind in Image:
+            copy = tmp_path / "copy"
+            system.cut(kind, copy)
+            later = dict(told)
+            after = queue_in(copy)
+            after.enqueue(window(50, 5), after.begin())
+            tell(after, later)
+            if sum(later.values()) - 50 not in (kept, kept + 30):
+                wrong.append(f"{kind.value} at {at}: {sum(later.values()) - 50} of {kept}")
+            shutil.rmtree(copy)
+        shutil.rmtree(base)
+        if calls < at:
+            return wrong
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_power_cut(tmp_path: Path, every: int) -> None:
+    assert power_cuts(tmp_path, every) == []
+
+
+def test_without_syncing_folders_it_is_told_wrongly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above."""
+    monkeypatch.setattr(PowerSystem, "sync_folder", lambda self, path: None)
+    assert power_cuts(tmp_path, 7)
 
 
 def test_windows_that_stay_are_told_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
