@@ -10,7 +10,7 @@ import pytest
 
 from device_tests.simulator.models import ROW, fake_model
 from edge_sdk import Alert, HealthSettings, InputError
-from edge_sdk.contract.telemetry import Tally
+from edge_sdk.contract.telemetry import Tally, hour_of
 from edge_sdk.health.alerts import alerts_of
 from edge_sdk.predict.counters import HIT, MISS
 from tests.edge_sdk.conftest import MODEL, Device
@@ -118,6 +118,7 @@ def test_alerts_are_called_once(device: Device) -> None:
 
 
 def test_windows_end_with_whole_hours_whatever_the_clock_does(device: Device) -> None:
+    device.now = hour_of(device.now) + timedelta(minutes=5)
     client = device.open()
     client.model(MODEL).predict(ROW, **PATIENT)
     device.now += timedelta(hours=3, minutes=7)
