@@ -187,7 +187,7 @@ class Chain:
         """Load what the app ships, once it has proven itself on this device; it is never written to the cache."""
         from edge_sdk.crypto.opening import InMemory
         from edge_sdk.loading import load, open_bundle, prove, silent
-        from edge_sdk.store.trying import trying
+        from edge_sdk.store.trying import trying, trying_apart
         from edge_sdk.update.proving import prove_apart
 
         artifact = baseline.artifact
@@ -198,8 +198,9 @@ class Chain:
         key, until = self._keyring.unlock(artifact)
         served = InMemory(baseline.read(self._cache.disk))
         content = open_bundle(served, artifact, key, known=False).content
-        with trying(self._cache, artifact):
+        with trying_apart(self._cache, artifact):
             prove_apart(content, artifact, self._engine, silent)
+        with trying(self._cache, artifact):
             loaded = load(content, artifact, self._engine, self._max_sessions, Reason.BASELINE)
             try:
                 prove(loaded, content)

@@ -155,6 +155,11 @@ class State:
         failure = Failure(known.times if known else 1, reason)
         return replace(self, failures={**self.failures, artifact.sha256: failure})
 
+    def spared(self, artifact: Artifact, before: Failure | None) -> State:
+        """The state once :meth:`trying` ended in something that says nothing about the bundle."""
+        others = {digest: f for digest, f in self.failures.items() if digest != artifact.sha256}
+        return replace(self, failures=others if before is None else {**others, artifact.sha256: before})
+
     def confirmed(self, artifact: Artifact) -> State:
         """The state once ``artifact`` was loaded in an app's process and answered, if it still is the active one."""
         model = artifact.entry.model

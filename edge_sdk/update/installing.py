@@ -12,7 +12,7 @@ from edge_sdk.keyring import LENT
 from edge_sdk.loading import LoadedModel, load, open_bundle, prove
 from edge_sdk.store import Cache, Slot, State
 from edge_sdk.store.partial import Partial
-from edge_sdk.store.trying import trying
+from edge_sdk.store.trying import trying, trying_apart
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
 from edge_sdk.update.borrowing import borrow
@@ -93,8 +93,9 @@ def install(
         content, segments = open_bundle(served, artifact, key, known=False)  # 3
     if artifact.length > SEGMENT_BYTES:
         cache.put(segments)  # by which a part of the bundle can be verified; without it only the whole can
-    with trying(cache, artifact):
+    with trying_apart(cache, artifact):
         prove_apart(content, artifact, device.engine, undertaking.progress)  # 4
+    with trying(cache, artifact):
         loaded = load(content, artifact, device.engine, device.max_sessions)
         try:
             prove(loaded, content, undertaking.progress)

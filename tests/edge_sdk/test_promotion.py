@@ -10,10 +10,11 @@ import pytest
 
 from device_tests.simulator.models import ROW, FakeEngine, fake_model, renamed
 from edge_sdk.client import EdgeClient
-from edge_sdk.errors import NotAvailable, VerificationError
+from edge_sdk.errors import NotAvailable, RetryLater, StoreError, VerificationError
+from edge_sdk.runtime.trial import ModelCrashed
 from edge_sdk.store import Cache, State, trying
 from edge_sdk.store.state import ENDED
-from edge_sdk.update import UpdateStatus
+from edge_sdk.update import UpdateStatus, installing
 from tests.edge_sdk.conftest import MODEL, Device
 
 BAD = fake_model(0.2, 2, golden_shift=0.5)
@@ -71,6 +72,44 @@ class TestQuarantine:
         assert (done.status, done.release) == (UpdateStatus.WITHHELD, 1)
         assert ENDED in done.detail
         assert device.predicts() == (1, pytest.approx(0.0875))
+
+    def test_what_the_child_process_finds_counts_and_that_this_one_ends_meanwhile_does_not(
+        self, device: Device, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ends: list[BaseException] = [Died(), Died(), Died(), ModelCrashed("it died"), ModelCrashed("it died")]
+
+        def trial(*_: object) -> None:
+            raise ends.pop(0)
+
+        monkeypatch.setattr(installing, "prove_apart", trial)
+        device.repository.publish(fake_model(0.2, 2))
+        for _ in range(3):
+            with pytest.raises(Died):
+                device.open().update(MODEL)
+            assert state(device).failures == {}
+        for times in (1, 2):
+            with pytest.raises(ModelCrashed):
+                device.open().update(MODEL)
+            assert [failure.times for failure in state(device).failures.values()] == [times]
+        assert device.open().update(MODEL).status is UpdateStatus.WITHHELD
+
+    @pytest.mark.parametrize(
+        "error", [StoreError("a full disk"), RetryLater("others were quicker"), OSError()]
+    )
+    def test_what_the_model_has_no_part_in_does_not_count(
+        self, device: Device, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def flip(*_: object) -> None:
+            raise error
+
+        device.repository.publish(fake_model(0.2, 2))
+        with monkeypatch.context() as patch:
+            patch.setattr(installing, "_installing", flip)
+            for _ in range(3):
+                with pytest.raises(type(error)):
+                    device.open().update(MODEL)
+                assert state(device).failures == {}
+        assert device.open().update(MODEL).release == 2
 
     def test_a_success_forgets_the_failure_before_it(self, device: Device) -> None:
         device.repository.publish(fake_model(0.2, 2))
