@@ -182,6 +182,7 @@ def status(cache: Path, level: str | None) -> dict[str, Any]:
             found["verified"] = _verified(client, level)
     # These belong to a running client and say nothing about a folder.
     aside = ("background", "baselines", "channel", "health", "not_renewed")
+    del found["telemetry"]["latest_upload"]
     return {key: value for key, value in found.items() if key not in aside}
 
 

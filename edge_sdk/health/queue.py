@@ -119,8 +119,16 @@ class Queue:
         return True
 
     def windows(self) -> list[Window]:
-        """Those that wait to become reports, the oldest first; what cannot be read is left for others to drop."""
-        return [window for _, window in self._readable(drop=False)]
+        """What waits to be told, in reports or not yet; what cannot be read is left for others to drop.
+
+        Of a report with noise the counts are no longer here.
+        """
+        found = [window for _, window in self._readable(drop=False)]
+        for name in self._names():
+            if name.startswith("report-") and (queued := self._queued(self.folder / name)) is not None:
+                report = Report.from_bytes(queued[1])
+                found += [report.window] if report.privacy is None else []
+        return found
 
     def reports(self) -> int:
         """How many reports wait."""

@@ -82,7 +82,7 @@ def test_few_predictions_wait_for_others_also_of_other_processes(device: Device,
         (kept,) = other.status()["telemetry"]["kept"]
         assert kept["predictions"] == {"fresh": 40}
     told = commands.status.main(["--cache", str(device.folder)], standalone_mode=False)
-    assert told["telemetry"]["kept"] == [kept]
+    assert told["telemetry"] == {"kept": [kept], "reports": 0, "dropped": {}}
     client = open_telling(device, server)
     predict(client, 10)
     assert client.upload_telemetry().sent == 1
@@ -135,6 +135,8 @@ def test_what_stays_is_kept(device: Device, server: Collecting, broken: int) -> 
     assert done.detail
     client.close()
     again = open_telling(device, server)
+    waits = again.status()["telemetry"]
+    assert (waits["reports"], [health["predictions"] for health in waits["kept"]]) == (1, [{"fresh": 50}])
     assert again.upload_telemetry().sent == 1
     assert len(set(server.came)) == 1
 
