@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +19,7 @@ def main() -> None:
     """Serve one session until the other side is gone."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what native code prints must not get among the answers
+    threading.Thread(target=_end_with_the_other_side, daemon=True).start()
     engine = LiteRT("tflite_runtime.interpreter")
     array_pipes.send(answers, {"ready": True}, {})
     session: Session | None = None
@@ -37,6 +40,15 @@ def main() -> None:
         except (ValueError, RuntimeError) as error:
             told, answer = {"error": "RuntimeError", "message": str(error)}, {}
         array_pipes.send(answers, told, answer)
+
+
+def _end_with_the_other_side() -> None:
+    """End this process when the pipe hangs up, even in the middle of a run that never ends."""
+    pipe = select.poll()
+    pipe.register(0, 0)  # no event but a hang-up, which always counts
+    while not any(event & select.POLLHUP for _, event in pipe.poll()):
+        pass
+    os._exit(0)
 
 
 def _run(session: Session, head: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str, Array]:

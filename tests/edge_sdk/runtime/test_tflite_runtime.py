@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from io import BytesIO
@@ -17,7 +18,7 @@ from edge_sdk.runtime import array_pipes as pipes
 from edge_sdk.runtime.tflite_runtime import TFLiteRuntime
 from tests.device_tests.bundles import affine_content
 from tests.edge_sdk.runtime import tflite_models as models
-from tests.edge_sdk.runtime.fakes import expected
+from tests.edge_sdk.runtime.fakes import expected, until
 
 ROWS = np.random.default_rng(4).normal(size=(2, 3)).astype(np.float32)
 
@@ -103,6 +104,39 @@ def test_a_deadly_model_costs_a_session(old_phone: Path) -> None:
     )
     with pytest.raises(FormatError, match=r"cannot load the model: .*(ended: signal|index)"):
         open_model(broken, engine=TFLiteRuntime())
+
+
+ENDLESS = """
+import os, threading
+import numpy as np
+from edge_sdk.runtime.tflite_runtime import TFLiteRuntime
+from tests.edge_sdk.runtime import tflite_models as models
+session = TFLiteRuntime().load(models.for_ever())
+threading.Thread(target=lambda: session.run({"x": np.array(True)}), daemon=True).start()
+with open(f"/proc/{session._child.pid}/stat") as stat:
+    begun = int(stat.read().split()[13])
+while True:  # until it computes
+    with open(f"/proc/{session._child.pid}/stat") as stat:
+        if int(stat.read().split()[13]) > begun + 2:
+            break
+print(session._child.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_its_process_ends_with_ours_in_the_middle_of_a_run(old_phone: Path) -> None:
+    command = [sys.executable, "-c", ENDLESS]
+    done = subprocess.run(command, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -9, done.stderr
+
+    def gone() -> bool:
+        try:
+            return Path(f"/proc/{int(done.stdout)}/stat").read_text().split()[2] == "Z"
+        except OSError:
+            return True
+
+    until(gone)
 
 
 def test_a_python_that_is_not_one_is_one_clear_error(affine: Callable[..., bytes], tmp_path: Path) -> None:
