@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isnan
 from typing import TYPE_CHECKING, Final
 
 from edge_sdk.contract import sketch
@@ -39,8 +40,9 @@ class Source:
     def __init__(self, noticed: Noticed) -> None:
         self._loaded, self._counters, self._reason = noticed.loaded, noticed.counters, noticed.reason
         self._features = {
-            f"feature.{f.name}": (at, f.name, f.low, f.high) for at, f in enumerate(noticed.record.features)
+            f"feature.{f.name}": (at, f.low, f.high) for at, f in enumerate(noticed.record.features)
         }
+        self._outputs = _scores(noticed.record)
         self._shape = shape_of(noticed.record)
         ns = noticed.load_ns
         self._loads: Sketch = Counter() if ns is None else Counter([sketch.latency_bin(ns)])
@@ -64,27 +66,28 @@ class Source:
         return tally
 
     def _sketched(self) -> dict[str, Sketch]:
-        recent = self._counters.recent
-        seen = [recent.popleft() for _ in range(len(recent))]
+        width = len(self._features) + len(self._outputs)
+        columns = self._counters.take_recent(width).T.tolist()
         made: dict[str, Sketch] = {}
         for name in self._shape:
             if name in self._features:
-                at, feature, low, high = self._features[name]
-                values = (None if feature in answer.filled else given[at] for given, answer in seen)
+                at, low, high = self._features[name]
+                values = (None if isnan(value) else value for value in columns[at])
                 made[name] = sketch.sketch_of(values, low, high)
             else:
-                output = name.partition(".")[2]
-                made[name] = sketch.sketch_of((answer.values[output] for _, answer in seen), 0.0, 1.0)
+                at = len(self._features) + self._outputs.index(name.partition(".")[2])
+                made[name] = sketch.sketch_of(columns[at], 0.0, 1.0)
         return made
 
 
 def shape_of(record: Record) -> tuple[str, ...]:
     """Names of the sketches of a model: its features and scores, as many as a report has room for."""
-    scores = [
-        t.name for t in record.outputs if not t.per_feature and t.shape in ((-1, 1), (1, 1), (-1,), (1,))
-    ]
-    names = [*(f"feature.{f.name}" for f in record.features), *(f"score.{name}" for name in scores)]
+    names = [*(f"feature.{f.name}" for f in record.features), *(f"score.{name}" for name in _scores(record))]
     return tuple(name for name in names if len(name.partition(".")[2]) <= _LONGEST_NAME)[:_MOST_NAMED]
+
+
+def _scores(record: Record) -> list[str]:
+    return [t.name for t in record.outputs if not t.per_feature and t.shape in ((-1, 1), (1, 1), (-1,), (1,))]
 
 
 def _counts(counts: PredictionCounts, reason: Reason) -> Counter[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
-from math import isfinite, prod
+from math import isfinite, nan, prod
 
 import numpy as np
 
 from edge_sdk.errors import FormatError, InputError, RetryLater
 from edge_sdk.predict.advice import Advisor
 from edge_sdk.predict.batch import PredictionBatch
-from edge_sdk.predict.counters import BROKEN, BUSY, FALLBACK, REFUSED, STALE, PredictionCounters
+from edge_sdk.predict.counters import BROKEN, BUSY, FALLBACK, REFUSED, STALE, PredictionCounters, Seen
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.rows import RowMaker
 from edge_sdk.predict.spec import PredictorSpec
@@ -67,6 +68,7 @@ class Predictor:
         self._max_age = spec.max_feature_age_s
         self._version, self._release = spec.model_version, spec.release
         self._count, self._saw = self.counters.count, self.counters.saw
+        self._pack = struct.Struct(f"={len(spec.features) + len(spec.outputs)}d").pack
         self._may_fall_back = bool(spec.fallback)
 
     def predict(
@@ -144,7 +146,7 @@ class Predictor:
                 False,
             ),
         )
-        self._saw((given, made))
+        self._saw(self._pack(*given, *values.values()) if not filled else self.seen(given, filled, values))
         return made
 
     def predict_batch(
@@ -247,6 +249,11 @@ class Predictor:
     def fallback(self, filled: tuple[str, ...], feature_age_s: float) -> Prediction:
         """The declared fallback, as the answer to a call that took no time; empty where none is declared."""
         return self._fallback(filled, feature_age_s, 0, 0, 0)
+
+    def seen(self, given: tuple[float, ...], filled: tuple[str, ...], values: Mapping[str, float]) -> Seen:
+        """What the counters keep of a prediction for a while."""
+        known = [nan if name in filled else value for name, value in zip(self._features, given, strict=True)]
+        return self._pack(*known, *values.values())
 
     def reason_for(self, feature_age_s: float) -> Reason:
         """Why an answer that was computed is what it is."""

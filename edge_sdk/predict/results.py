@@ -99,7 +99,7 @@ class CachingPredictor:
             0.0,
             True,
         )
-        self._saw((given, made))
+        self._saw(self._predictor.seen(given, filled, kept.values))
         return made
 
     def _remember(self, key: tuple[bytes, tuple[str, ...]], start: int, made: Prediction) -> None:

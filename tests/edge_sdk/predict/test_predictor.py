@@ -296,13 +296,17 @@ def test_every_failure_is_counted(session: FakeGoal, model: Model) -> None:
 
 
 def test_the_latest_are_remembered_and_the_stale_counted(predictor: Predictor) -> None:
-    made = predictor.predict({"rate": 0.25})
-    predictor.predict({}, feature_age_s=1e9)
+    predictor.predict({"rate": 0.25, "streak": 4})
+    predictor.predict({"rate": 0.1}, feature_age_s=1e9)
     predictor.predict_batch({"rate": [0.5]}, feature_age_s=1e9)
-    given, seen = predictor.counters.recent[0]
-    assert seen is made
-    assert given[SPEC.features.index("rate")] == 0.25
-    assert (len(predictor.counters.recent), predictor.counters.snapshot().stale) == (2, 2)
+    assert predictor.counters.snapshot().stale == 2
+    taken = predictor.counters.take_recent(4)
+    np.testing.assert_array_equal(
+        taken,
+        [[0.25, 4, 0.25, 1], [0.1, math.nan, float(np.float32(0.1)), 1]],
+        "what was filled is not known",
+    )
+    assert predictor.counters.take_recent(4).shape == (0, 4)
     for _ in range(RECENT + 5):
         predictor.predict({})
     assert len(predictor.counters.recent) == RECENT

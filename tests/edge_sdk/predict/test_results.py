@@ -50,6 +50,8 @@ def test_the_second_time_it_is_remembered(world: World) -> None:
     counts = world.predictor.counters.snapshot()
     assert (counts.cache_hits, counts.cache_misses, counts.hit_rate, counts.answers) == (1, 1, 0.5, 2)
     assert counts.compute.count == 1
+    first, second = world.predictor.counters.take_recent(4)
+    np.testing.assert_array_equal(first, second, "also what is remembered is seen")
 
 
 def test_age_and_reason_are_those_of_the_call(world: World) -> None:
