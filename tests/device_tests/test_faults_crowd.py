@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from device_tests.faults import invariants
 from device_tests.faults.invariants import Promise, kept, reached
 from device_tests.faults.process import serve
 from device_tests.faults.scenarios import SCENARIOS
-from device_tests.faults.site import MODEL, Site, state_of, tree
+from device_tests.faults.site import MODEL, Site, cache_of, state_of, tree
 from device_tests.simulator.models import ROW
 from edge_sdk.erasing import EraseScope
 from edge_sdk.errors import EdgeError, NotAvailable, RetryLater
@@ -253,3 +254,39 @@ def test_a_collector_that_comes_before_every_change(
             client.update(MODEL)
     found = kept(site, folder, Promise(state_of(folder)))
     assert [violation.invariant for violation in found] == ([] if holds else ["usable"])
+
+
+class Raced(System):
+    """Just before it takes the number of its first new state, somebody else takes it."""
+
+    def __init__(self, meanwhile: Callable[[], None], exclusive: bool) -> None:
+        self._meanwhile: list[Callable[[], None]] = [meanwhile]
+        self._exclusive = exclusive
+
+    def link(self, source: Path, target: Path) -> None:
+        if self._meanwhile:
+            self._meanwhile.pop()()
+        if self._exclusive:
+            super().link(source, target)
+        else:
+            os.replace(source, target)
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_somebody_is_quicker(exclusive: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the control: where a number can be taken twice, what the quicker one was told is gone."""
+    monkeypatch.setattr(lock, "locked", unlocked)
+    site, folder, promises = site_of("upgrade"), tmp_path / "cache", list[Promise]()
+    site.lay_out(folder)
+
+    def change() -> None:
+        marked = cache_of(folder).change(
+            lambda state: replace(state, marks=state.marks.with_release(MODEL, "stable", 7))
+        )
+        promises.append(Promise(marked))
+
+    with site.open(folder, Raced(change, exclusive)) as client:
+        client.refresh()
+    [promise] = promises
+    found = {violation.invariant for violation in kept(site, folder, promise)}
+    assert found == (set() if exclusive else {"truthful"})
