@@ -11,8 +11,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -53,6 +55,8 @@ _BEGUN: Final = re.compile(r"(\d+) +(\w+)(\(.*)")
 _RESUMED: Final = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)")
 _KILLED: Final = "(killed)"
 _UNEXPECTED: Final = 70
+_HANGS: Final = 71
+_PATIENCE_S: Final = 60.0
 
 
 class Strike(NamedTuple):
@@ -110,6 +114,9 @@ class Traced:
         cache = self._new_cache()
         inject = ("-e", f"inject={strike.call}:{strike.injected}:when={strike.number}")
         status, promise, trace = self._traced(cache, *inject)
+        if status == _HANGS:
+            shutil.rmtree(cache)
+            return [Violation("heals", f"the process hangs: {trace[-500:]}")]
         mark = _KILLED if "KILL" in strike.injected else "(INJECTED)"
         if not any(c.name == strike.call and mark in c.text and str(cache) in c.text for c in _calls(trace)):
             raise AssertionError(f"{strike} was not met where it was meant: {trace[-500:]}")
@@ -130,6 +137,7 @@ class Traced:
         trace = self._base / "trace"
         may_go, go = os.pipe()
         told, tell = os.pipe()
+        _alone()
         child = os.fork()
         if child == 0:
             os.close(go)
@@ -150,12 +158,19 @@ class Traced:
                 )
             os.write(go, b".")
             os.close(go)
+            try:
+                strace.wait(_PATIENCE_S)  # it ends when the child does
+                hangs = False
+            except subprocess.TimeoutExpired:
+                os.kill(child, signal.SIGKILL)
+                hangs = True
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             strace.stderr.read()
         with os.fdopen(told) as file:
             lines = file.read().splitlines()
         receipt = _receipt(json.loads(lines[-1])) if lines else None
-        return status, Promise(state_of(cache) if lines else None, receipt), trace.read_text()
+        promise = Promise(state_of(cache) if lines else None, receipt)
+        return _HANGS if hangs else status, promise, trace.read_text()
 
     def _go(self, cache: Path, tell: int) -> int:
         """In the child: the steps, and a line for each that was said to have succeeded."""
@@ -169,6 +184,15 @@ class Traced:
         except BaseException:
             return _UNEXPECTED
         return 0
+
+
+def _alone() -> None:
+    """Wait until no other thread is left: one that is just ending may hold a lock that its copy never gives back."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while len(os.listdir("/proc/self/task")) > 1:
+        if time.monotonic() > deadline:
+            raise AssertionError("a thread stays; this program forks, and must be alone")
+        os.sched_yield()
 
 
 def _receipt(told: list[Any] | None) -> Receipt | None:
