@@ -122,6 +122,10 @@ class ServingModels:
             return True
         if held.loaded.reason is Reason.BASELINE and self._chain.is_recalled(held.loaded.artifact):
             return False
+        if held.loaded.reason is Reason.LAST_KNOWN_GOOD and (
+            slot is None or slot.previous != held.loaded.artifact
+        ):
+            return False  # it was recalled
         # A stand-in goes when other files lie where those did that did not open; until then they are not tried again.
         return held.stamps == self._stamps(slot)
 

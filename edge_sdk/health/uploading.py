@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -11,6 +10,8 @@ from enum import Enum
 from functools import partial
 from typing import Final
 
+from edge_sdk.contract import document
+from edge_sdk.contract.document import Fields
 from edge_sdk.errors import EdgeError, RetryLater
 from edge_sdk.health.queue import Taken
 from edge_sdk.health.telemetry import Telemetry
@@ -161,6 +162,6 @@ def _detail(answer: Answer) -> str:
             data += piece
             if len(data) > _MOST_DETAIL:
                 break
-        return str(json.loads(data)["detail"])[:200]
-    except (EdgeError, ValueError, KeyError, TypeError):
+        return Fields(document.parse(data, "problem", max_bytes=len(data)), "problem").text("detail")[:200]
+    except EdgeError:
         return "it does not say why"

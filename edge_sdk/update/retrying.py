@@ -118,7 +118,7 @@ def seconds_asked(retry_after: str | None, now: datetime) -> float:
         return float(text[:12])
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter: a year or a zone of twenty digits
         return 0.0
     if date.tzinfo is None:  # "-0000": UTC, of unknown origin
         date = date.replace(tzinfo=UTC)

@@ -100,13 +100,18 @@ class Updates:
         """Update in a thread; one that is under way already, or waits for its turn, is not begun again."""
 
         def run() -> None:
+            done = replace(started, status=UpdateStatus.FAILED)
             try:
                 done = self.update(name, conditions, progress, control)
-            except Cancelled as error:
-                done = self._told(name, UpdateStatus.CANCELLED, str(error))
             except EdgeError as error:
-                done = self._told(name, UpdateStatus.FAILED, str(error))
-            self._background[name] = done
+                status = UpdateStatus.CANCELLED if isinstance(error, Cancelled) else UpdateStatus.FAILED
+                done = replace(started, status=status, detail=str(error))
+                done = self._told(name, status, str(error))  # with what a recall left active
+            except BaseException as error:
+                done = replace(done, detail=f"{type(error).__name__}: {error}")
+                raise
+            finally:  # however it ended: what seems to be under way is not begun again
+                self._background[name] = done
 
         started = self._told(name, UpdateStatus.STARTED)
         with self._lock:

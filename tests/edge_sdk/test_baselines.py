@@ -231,6 +231,18 @@ class TestRecall:
         client.refresh()
         assert answers(client) == ("baseline", 0.4)
 
+    def test_what_stands_in_is_recalled_while_it_answers(self, device: Device, baseline: Path) -> None:
+        second = fake_model(0.2, 2)
+        device.repository.publish(second)
+        device.open().update(MODEL)
+        blobs(device, second)
+        client = device.open(baselines=[baseline])
+        assert answers(client) == ("last_known_good", 0.1)
+        assert client.model(MODEL) is client.model(MODEL), "loaded once"
+        device.repository.direct(MODEL, recalled=(1,))
+        client.refresh()
+        assert answers(client) == ("baseline", 0.4)
+
     def test_bytes_that_a_later_release_brought_back_are_not_recalled(
         self, device: Device, ship: Callable[[Sealed], Path]
     ) -> None:

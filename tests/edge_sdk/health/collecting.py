@@ -16,6 +16,7 @@ class Collecting:
     Attributes:
         answers: what to answer to the next reports: statuses, or 0 for a connection that breaks; then 202.
         headers: of the answers that are no 202.
+        problem: their body.
         came: everything that was sent, answered or not.
         meanwhile: is called when a report has come, before it is answered.
     """
@@ -24,6 +25,7 @@ class Collecting:
         self._network = network
         self.answers: list[int] = []
         self.headers: dict[str, str] = {}
+        self.problem = json.dumps({"detail": "because"}).encode()
         self.came: list[bytes] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
@@ -58,5 +60,5 @@ class Collecting:
             raise Offline(f"{url}: broke off")
         if status == 202:
             return Answer(202, {"Content-Type": "application/json"}, iter((b'{"taken": true}',)))
-        problem = json.dumps({"detail": "because"}).encode()
-        return Answer(status, {"Content-Length": str(len(problem)), **self.headers}, iter((problem,)))
+        length = {"Content-Length": str(len(self.problem))}
+        return Answer(status, {**length, **self.headers}, iter((self.problem,)))

@@ -164,6 +164,17 @@ def test_what_the_server_refuses_is_dropped(device: Device, server: Collecting, 
     assert client.upload_telemetry().sent == 0
 
 
+@pytest.mark.parametrize("problem", [b"", b"no JSON", b"[" * 9_999, b'{"detail": 1}', b'["detail"]'])
+def test_a_server_that_refuses_and_does_not_say_why(
+    device: Device, server: Collecting, problem: bytes
+) -> None:
+    server.answers, server.problem = [422], problem
+    client = open_telling(device, server)
+    predict(client, 50)
+    done = client.upload_telemetry()
+    assert (done.refused, done.detail[-19:]) == (1, "it does not say why")
+
+
 def test_it_is_cancelled(device: Device, server: Collecting) -> None:
     client, control = open_telling(device, server), Control()
     server.answers, server.meanwhile = [500], control.cancel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +29,7 @@ from edge_sdk import (
 )
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.store import System
-from edge_sdk.update.transport import NO_HEADERS, Answer
+from edge_sdk.update.transport import NO_HEADERS, Answer, Offline
 from tests.edge_sdk.conftest import MODEL, Device
 
 BACKGROUND = UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND
@@ -323,7 +324,33 @@ def test_a_background_update_is_cancelled_by_its_control(device: Device, gated: 
     assert client.status()["background"][MODEL]["status"] == "cancelled"
     gated.each = lambda: None
     assert client.update(MODEL, BACKGROUND).status is UpdateStatus.STARTED, "it may be begun again"
-    assert client.wait()[MODEL].release == 2
+
+
+def test_however_it_ends_in_the_background_it_may_be_begun_again(device: Device) -> None:
+    """Else an app's own mistake would end all updates of its process, and look as if one were under way."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("of the app")
+
+    client = device.open()
+    for _ in range(2):
+        assert client.update(MODEL, BACKGROUND, progress=broken).status is UpdateStatus.STARTED
+        done = client.wait()[MODEL]
+        assert done.status is UpdateStatus.FAILED
+        assert "ZeroDivisionError: of the app" in done.detail
+
+
+def test_a_cache_that_is_lost_meanwhile_ends_an_update_in_the_background(device: Device) -> None:
+    class Losing:
+        def request(self, *_: Any, **__: Any) -> Any:
+            shutil.rmtree(device.folder / "states")
+            raise Offline("no network")
+
+    client = device.open(transport=Losing())
+    client.update(MODEL, BACKGROUND)
+    done = client.wait()[MODEL]
+    assert done.status is UpdateStatus.FAILED
+    assert "holds no whole state" in done.detail
 
 
 def test_a_cancelled_coroutine_cancels_its_update(device: Device, gated: Gated, news: Sealed) -> None:

@@ -53,6 +53,8 @@ def test_what_trying_again_does_not_help(error: RetryLater) -> None:
         ("-5", 0.0),
         ("1.5", 0.0),
         ("٣", 0.0),
+        ("Tue, 24 Nov 99999999999999999999 12:00:00 GMT", 0.0),
+        ("Tue, 24 Nov 2026 12:00:00 +99999999999999999", 0.0),
         ("", 0.0),
         (None, 0.0),
     ],
