@@ -145,11 +145,11 @@ class Chain:
     def _load_for_the_first_time(self, slot: Slot, key: BundleKey | None) -> LoadedModel:
         """Load what never answered in a process of an app; one that ends such processes is tried twice only."""
         from edge_sdk.loading import load
-        from edge_sdk.store.trying import trying
+        from edge_sdk.store.trying import condemned, trying
 
         artifact, name = slot.active, slot.active.entry.model
-        failure = self._cache.state().failures.get(artifact.sha256)
-        if failure is not None and failure.final:
+        failure = condemned(self._cache, artifact)
+        if failure is not None:
             with suppress(StoreError, RetryLater):
                 self._cache.change(lambda state: state.reverted(name, failure.reason))
             raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
@@ -187,13 +187,13 @@ class Chain:
         """Load what the app ships, once it has proven itself on this device; it is never written to the cache."""
         from edge_sdk.crypto.opening import InMemory
         from edge_sdk.loading import load, open_bundle, prove, silent
-        from edge_sdk.store.trying import trying, trying_apart
+        from edge_sdk.store.trying import condemned, trying, trying_apart
         from edge_sdk.update.proving import prove_apart
 
         artifact = baseline.artifact
         self._check_capabilities(artifact)
-        failure = self._cache.state().failures.get(artifact.sha256)
-        if failure is not None and failure.final:
+        failure = condemned(self._cache, artifact)
+        if failure is not None:
             raise VerificationError(f"{artifact.path} does not work on this device: {failure.reason}")
         key, until = self._keyring.unlock(artifact)
         served = InMemory(baseline.read(self._cache.disk))

@@ -59,10 +59,17 @@ class Slot:
 
 @dataclass(frozen=True)
 class Failure:
-    """How often bytes failed on this device, and how the last time."""
+    """How often bytes failed on this device, and how the last time.
+
+    Attributes:
+        times: how often, with a trial that has not ended.
+        reason: of the last time.
+        owner: of the last trial, until somebody tells how it ended; see :mod:`edge_sdk.store.trying`.
+    """
 
     times: int
     reason: str
+    owner: str = ""
 
     @property
     def final(self) -> bool:
@@ -142,10 +149,17 @@ class State:
         mine = {model: artifact.sha256} | ({model + _DELTA: delta} if delta else {})
         return replace(self, wanted={**others, **mine})
 
-    def trying(self, artifact: Artifact) -> State:
-        """The state while ``artifact`` is loaded for the first time: should that end the process, it counts."""
+    def trying(self, artifact: Artifact, owner: str = "", *, again: bool = True) -> State:
+        """The state while ``artifact`` is loaded for the first time: should that end the process, it counts.
+
+        Args:
+            artifact: what is loaded.
+            owner: of this trial.
+            again: False where the one before has not ended; both count once then. This one takes its place all
+                the same: where the number of a dead process was given to another, the next death counts.
+        """
         known = self.failures.get(artifact.sha256)
-        failure = Failure((known.times if known else 0) + 1, ENDED)
+        failure = Failure((known.times if known else 0) + (again or known is None), ENDED, owner)
         others = [(digest, f) for digest, f in self.failures.items() if digest != artifact.sha256]
         return replace(self, failures=dict([*others[-(MAX_REMEMBERED - 1) :], (artifact.sha256, failure)]))
 
@@ -155,8 +169,11 @@ class State:
         failure = Failure(known.times if known else 1, reason)
         return replace(self, failures={**self.failures, artifact.sha256: failure})
 
-    def spared(self, artifact: Artifact, before: Failure | None) -> State:
+    def spared(self, artifact: Artifact, owner: str, before: Failure | None) -> State:
         """The state once :meth:`trying` ended in something that says nothing about the bundle."""
+        known = self.failures.get(artifact.sha256)
+        if known is None or known.owner != owner:
+            return self  # what others found since stays
         others = {digest: f for digest, f in self.failures.items() if digest != artifact.sha256}
         return replace(self, failures=others if before is None else {**others, artifact.sha256: before})
 
@@ -217,7 +234,8 @@ class State:
             },
             # A list, since the order says which is the oldest.
             "failures": [
-                {"sha256": d, "times": f.times, "reason": f.reason} for d, f in self.failures.items()
+                {"sha256": d, "times": f.times, "reason": f.reason, "owner": f.owner}
+                for d, f in self.failures.items()
             ],
             "wanted": dict(self.wanted),
             "recalled": sorted(self.recalled),
@@ -253,7 +271,7 @@ class State:
                 if first
                 else Slot(active, previous, slot.flag("confirmed"), slot.text("withdrawn"))
             )
-        failures = [] if first else [Fields(item, "state: failure") for item in f.array("failures")]
+        failures = [] if first else f.array("failures")
         wanted = Fields({} if first else f.mapping("wanted"), "state: wanted")
         trust = Fields(f.mapping("trust"), "state: trust")
         return cls(
@@ -263,7 +281,7 @@ class State:
             {name: trust.text(name) for name in f.mapping("trust")},
             Marks.from_json(f.mapping("high_water")),
             models,
-            {x.text("sha256"): Failure(x.integer("times", 1), x.text("reason")) for x in failures},
+            dict(map(_failure, failures)),
             {} if first else {name: wanted.text(name) for name in f.mapping("wanted")},
             () if first else tuple(map(str, f.array("commits"))),
             frozenset(map(str, f.array("recalled") if "recalled" in body else ())),  # the first SDKs had none
@@ -287,6 +305,14 @@ def _artifact_json(artifact: Artifact | None) -> dict[str, Any] | None:
         "length": artifact.length,
         "entry": artifact.entry.to_json(),
     }
+
+
+def _failure(value: object) -> tuple[str, Failure]:
+    f = Fields(value, "state: failure")
+    owner = (
+        f.text("owner") if isinstance(value, Mapping) and "owner" in value else ""
+    )  # earlier SDKs had none
+    return f.text("sha256"), Failure(f.integer("times", 1), f.text("reason"), owner)
 
 
 def _artifact(value: object) -> Artifact:

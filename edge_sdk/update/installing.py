@@ -12,7 +12,7 @@ from edge_sdk.keyring import LENT
 from edge_sdk.loading import LoadedModel, load, open_bundle, prove
 from edge_sdk.store import Cache, Slot, State
 from edge_sdk.store.partial import Partial
-from edge_sdk.store.trying import trying, trying_apart
+from edge_sdk.store.trying import condemned, trying, trying_apart
 from edge_sdk.trust import Reason, Resolution, Trusted, resolve
 from edge_sdk.trust.resolving import floor_of
 from edge_sdk.update.borrowing import borrow
@@ -71,8 +71,8 @@ def install(
         return Installation(UpdateStatus.WITHHELD, str(resolution))
     if resolution.reason is Reason.CURRENT:
         return Installation(UpdateStatus.CURRENT)
-    failure = cache.state().failures.get(artifact.sha256)
-    if failure is not None and failure.final:
+    failure = condemned(cache, artifact)
+    if failure is not None:
         detail = f"release {artifact.entry.release} does not work on this device: {failure.reason}"
         return Installation(UpdateStatus.WITHHELD, detail)
     whole = cache.is_whole(artifact.sha256)

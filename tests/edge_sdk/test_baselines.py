@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,18 @@ class Refusing(FakeEngine):
     def load(self, model: bytes, threads: int = 1) -> Any:
         if model.endswith(self._ends):
             raise self._error
+        return super().load(model, threads)
+
+
+class Together(FakeEngine):
+    """Loads nothing before as many want to."""
+
+    def __init__(self, many: int) -> None:
+        super().__init__()
+        self._gate = threading.Barrier(many)
+
+    def load(self, model: bytes, threads: int = 1) -> Any:
+        self._gate.wait(60)
         return super().load(model, threads)
 
 
@@ -162,6 +175,21 @@ class TestBaseline:
         client = fresh.open(server=None, baselines=[baseline], engine=deadly)
         with pytest.raises(NotAvailable, match="it ended the process that loaded it"):
             client.model(MODEL)
+
+    def test_processes_that_start_together_are_not_held_against_it(
+        self, fresh: Device, baseline: Path
+    ) -> None:
+        options: dict[str, Any] = {
+            "server": None,
+            "root": fresh.repository.root,
+            "baselines": [baseline],
+            "engine": Together(4),
+        }
+        clients = [fresh.open(**options) for _ in range(4)]
+        with ThreadPoolExecutor(len(clients)) as pool:
+            found = list(pool.map(answers, clients))
+        assert found == [("baseline", 0.4)] * len(clients)
+        assert clients[0].status()["failures"] == {}
 
     def test_starts_that_go_well_are_not_counted(self, fresh: Device, baseline: Path) -> None:
         for _ in range(4):
