@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge_sdk.contract.sketch import VALUE_BINS
 from edge_sdk.contract.telemetry import (
@@ -14,6 +14,7 @@ from edge_sdk.contract.telemetry import (
     MIN_PREDICTIONS,
     NONCE_BYTES,
     Report,
+    Tally,
     Window,
 )
 from edge_sdk.errors import StoreError
@@ -93,6 +94,7 @@ class Telemetry:
             if window.predictions < MIN_PREDICTIONS:
                 return None
             wrong = alerts_of(window.subject.model, window.subject.release, window.tally, self._health)
+            window = replace(window, tally=_without_few(window.tally))
             return Report(window, nonce, tuple(name for name in ALERTS if name in {a.name for a in wrong}))
         return self._private_report(window, self._settings.privacy, nonce)
 
@@ -104,3 +106,13 @@ class Telemetry:
         bins = dict.fromkeys(LATENCIES, HISTOGRAMS["latency"]) | dict.fromkeys(sketched, VALUE_BINS)
         tally, privacy = privatise(window.tally, Shape(COUNTS, bins), settings, BitDice(self._random))
         return Report(Window(window.subject, window.start, window.end, tally), nonce, (), privacy)
+
+
+def _without_few(tally: Tally) -> Tally:
+    """Without sketches of few predictions: batches and fallbacks are counted too, and are in no sketch."""
+    told = {
+        name: counts
+        for name, counts in tally.histograms.items()
+        if name in LATENCIES or counts.total() >= MIN_PREDICTIONS
+    }
+    return Tally(tally.counts, told)

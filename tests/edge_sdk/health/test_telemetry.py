@@ -90,6 +90,23 @@ def test_few_predictions_wait_for_others_also_of_other_processes(device: Device,
     assert client.status()["telemetry"]["kept"] == []
 
 
+@pytest.mark.parametrize(("singles", "told"), [(1, False), (49, False), (50, True)])
+def test_no_sketch_is_of_a_few_predictions_beside_many_batches(
+    device: Device, server: Collecting, singles: int, told: bool
+) -> None:
+    """A batch is a prediction, and in no sketch: one single prediction beside fifty of them would be told as it was."""
+    client = open_telling(device, server)
+    columns = {name: [value] for name, value in ROW.items()}
+    for _ in range(50):
+        client.model(MODEL).predict_batch(columns, deadline_ms=60_000)
+    predict(client, singles, CANARY)
+    assert client.upload_telemetry().sent == 1
+    tally = server.reports[0].window.tally
+    assert tally.counts["prediction.fresh"] == 50 + singles
+    sketched = {name for name in tally.histograms if not name.startswith("latency.")}
+    assert sketched == ({*(f"feature.{name}" for name in ROW), "score.probability"} if told else set())
+
+
 def test_conditions_hold_it_back(device: Device, server: Collecting) -> None:
     client = open_telling(device, server)
     predict(client, 50)
