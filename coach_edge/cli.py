@@ -138,6 +138,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         cause = error.__cause__ if isinstance(error, click.Abort) else error
         return _fail(str(cause or "") or "stopped", status=130)
     except FAILURES as error:
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            return _fail(f"{error.filename}: {error.strerror}")
         return _fail(str(error))
     return 0
 

@@ -64,7 +64,8 @@ Progress = Callable[[str, int, int], None]
     "--token",
     envvar="COACH_EDGE_TOKEN",
     required=True,
-    help="Admin token of the server; better in the environment, COACH_EDGE_TOKEN, than on a command line.",
+    show_envvar=True,
+    help="Admin token of the server; better in the environment, where others cannot see it.",
 )
 @click.pass_context
 def publish(

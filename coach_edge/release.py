@@ -31,7 +31,8 @@ def _signing(command: Any) -> Any:
             "--token",
             envvar="COACH_EDGE_TOKEN",
             required=True,
-            help="Admin token of the server; better in the environment, COACH_EDGE_TOKEN.",
+            show_envvar=True,
+            help="Admin token of the server; better in the environment, where others cannot see it.",
         ),
         click.option("--percent", type=Percent(), default="100", show_default=True, help="Share of devices."),
         click.option(
@@ -65,7 +66,7 @@ def _signing(command: Any) -> Any:
 def rollback(model: str, number: int, channel: str, **options: Any) -> dict[str, Any]:
     """Go back to an earlier release of MODEL: a higher number for the same bytes, signed offline.
 
-    Devices that still have the bytes download nothing.
+    Devices that still have the bytes download nothing. A release that was recalled is refused.
     """
     return _again(model, number, channel, channel, **options)
 
@@ -129,7 +130,7 @@ def publish_again(
     """Sign the bytes of a release as the next release of a channel; nothing is uploaded.
 
     Raises:
-        NotAvailable: there is no such release, or it is the newest of that channel already.
+        NotAvailable: there is no such release, it was recalled, or it is the newest of that channel already.
         ReleaseError: what the server publishes is not signed under ``root``.
         ServerError: the server cannot be reached or refuses.
     """
@@ -145,6 +146,13 @@ def publish_again(
             )
         if (to_channel, newest) == (channel, release):
             raise NotAvailable(f"release {release} of {model} is the newest in channel {channel} already")
+        directive = client.directives()["channels"].get(channel, {}).get(model)
+        if directive is not None and release in directive["recalled"]:
+            # Under another number its bytes would not be recalled any more, wherever they are.
+            raise NotAvailable(
+                f"release {release} of {model} was recalled in channel {channel}; to use its bytes again, first: "
+                f"edge release recall {model} --channel {channel} --release {release} --lift"
+            )
         entries = [replace(a.entry, channel=to_channel, release=newest + 1) for a in found]
         return [Artifact(e.path, a.length, a.sha256, e) for a, e in zip(found, entries, strict=True)]
 

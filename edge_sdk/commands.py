@@ -77,7 +77,11 @@ def fetch(
     credential: Credential | None,
     engine: str,
 ) -> dict[str, Any]:
-    """Bring the model NAME into a cache: verified, proven on its golden cases, active."""
+    """Bring the model NAME into a cache: verified, proven on its golden cases, active.
+
+    The exit status is 0 where a model is there to predict with, even if nothing new came, as without a network.
+    The line 'status' says what happened.
+    """
     from edge_sdk.client import EdgeClient
     from edge_sdk.update.policy import Conditions, UpdatePolicy, UpdateStatus
 
@@ -154,7 +158,12 @@ def predict(
     if export is not None:
         from feature_spec.files import write_whole
 
-        write_whole(export, b"".join(record + b"\n" for record in records))
+        try:
+            write_whole(export, b"".join(record + b"\n" for record in records))
+        except OSError as error:
+            raise InputError(
+                f"cannot write {export}: {error.strerror}; name another file with --replay"
+            ) from error
     return {
         "model": name,
         "model_version": model.record.model_version,

@@ -14,7 +14,8 @@ import click
     "--token",
     envvar="COACH_EDGE_ENROLMENT_TOKEN",
     required=True,
-    help="Enrolment token; better given as COACH_EDGE_ENROLMENT_TOKEN, which others cannot see.",
+    show_envvar=True,
+    help="Enrolment token; better in the environment, where others cannot see it.",
 )
 @click.option(
     "--out",

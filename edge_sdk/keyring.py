@@ -127,7 +127,8 @@ class Keyring:
         device = self.device
         if device is None:
             raise InputError(
-                f"{artifact.path}: tier {LENT} needs an enrolled device; open the client with its DeviceCredential"
+                f"{artifact.path}: tier {LENT} needs an enrolled device; open the client with its DeviceCredential "
+                "(--device FOLDER)"
             )
         return device
 

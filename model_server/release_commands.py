@@ -36,7 +36,8 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--token",
             envvar="COACH_EDGE_TOKEN",
             required=True,
-            help="Admin token of the server; better given as COACH_EDGE_TOKEN, which others cannot see.",
+            show_envvar=True,
+            help="Admin token of the server; better in the environment, where others cannot see it.",
         ),
         click.option(
             "--server", required=True, metavar="URL", help="The server, such as http://127.0.0.1:8765."

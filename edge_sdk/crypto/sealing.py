@@ -182,7 +182,9 @@ def _unwrap(entry: Entry, app_key: BundleKey | None) -> bytes:
     from cryptography.exceptions import InvalidTag
 
     if not isinstance(app_key, AppKey):
-        raise InputError(f"{entry.path} is sealed with app key {entry.key_id}; pass that key")
+        raise InputError(
+            f"{entry.path} is sealed with app key {entry.key_id}; pass that key (--app-key FILE)"
+        )
     if app_key.key_id != entry.key_id:
         raise InputError(
             f"{entry.path} is sealed with app key {entry.key_id}, and this key is {app_key.key_id}"

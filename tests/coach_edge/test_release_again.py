@@ -46,5 +46,11 @@ def test_rollback_and_promote(
         assert (status, json.loads(said)["channel"], json.loads(said)["release"]) == (0, "beta", 1)
         status, said = edge(f"release rollback focus --to 9 {signed}")
         assert (status, "focus has no release 9 in channel stable" in said) == (1, True)
+        assert edge("release recall focus --release 2")[0] == 0
+        for command in ("rollback focus --to 2", "promote focus --release 2 --to beta"):
+            status, said = edge(f"release {command} {signed}")
+            assert (status, "release 2 of focus was recalled in channel stable" in said) == (1, True)
+        assert edge(said.partition("first: edge ")[2])[0] == 0
+        assert edge(f"release rollback focus --to 2 {signed}")[0] == 0
         status, said = edge(f"release promote focus --release 3 --to B! {signed}")
         assert (status, "channel" in said) == (1, True)
