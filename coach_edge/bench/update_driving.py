@@ -152,4 +152,5 @@ def fresh(template: Path, work: Path) -> Path:
     """A work folder that is as the template is."""
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(template, work, symlinks=True)
+    os.sync()
     return work

@@ -61,14 +61,13 @@ class Partial:
                 self._system.truncate(self._handle, 0)
                 raise
 
-    def finish(self) -> None:
-        """Make it a blob: verified as it lies on the disk, durable.
+    def check(self) -> None:
+        """Read it back and compare it with its digest.
 
         Raises:
-            VerificationError: it does not have its digest; it is emptied, so that the next attempt starts anew.
+            VerificationError: it has another; it is emptied, so that the next attempt starts anew.
             StoreError: the disk refuses.
         """
-        self.sync()
         digest, offset = hashlib.sha256(), 0
         while piece := self.read(offset, _PIECE):
             digest.update(piece)
@@ -78,6 +77,17 @@ class Partial:
             raise VerificationError(
                 f"{self._sha256[:16]}…: what was received is not what was signed; fetch it again"
             )
+
+    def finish(self) -> None:
+        """Make it a blob, durable, once every byte of it was proven: as it came, or by :meth:`check`.
+
+        It is not read back, since whoever names it in a state has to prove it as it lies on the disk
+        (``edge_sdk.loading.open_bundle``).
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        self.sync()
         with stored("write", self._target):
             self._system.replace(self._path, self._target)
             self._system.sync_folder(self._target.parent)

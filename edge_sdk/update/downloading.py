@@ -18,6 +18,7 @@ from edge_sdk.errors import DeadlineExceeded, EdgeError, NotAvailable, RetryLate
 from edge_sdk.loading import Progress, silent
 from edge_sdk.update.asking import ask, more_than_signed
 from edge_sdk.update.control import Cancelled, Control
+from edge_sdk.update.digesting import Digest, Digester
 from edge_sdk.update.retrying import Retries, RetryPolicy
 from edge_sdk.update.segments import Segments, list_length
 from edge_sdk.update.transport import Transport
@@ -113,7 +114,8 @@ def download(
         VerificationError: the servers send other bytes, or more, than were signed.
         StoreError: the disk refuses.
     """
-    _Download(wanted, partial, means, control or Control(), progress).run()
+    with Digester() as digester:
+        _Download(wanted, partial, means, control or Control(), progress, digester).run()
 
 
 class _Paused(Exception):
@@ -122,16 +124,22 @@ class _Paused(Exception):
 
 class _Download:
     def __init__(
-        self, wanted: Wanted, partial: Partial, means: Means, control: Control, progress: Progress
+        self,
+        wanted: Wanted,
+        partial: Partial,
+        means: Means,
+        control: Control,
+        progress: Progress,
+        digester: Digester,
     ) -> None:
         self._wanted, self._partial, self._means = wanted, partial, means
-        self._control, self._progress = control, progress
+        self._control, self._progress, self._digester = control, progress, digester
         self._retries: Retries = means.retry.begin(wanted.name, control, means.monotonic)
         self._path = wanted.path or f"/v1/bundles/{wanted.sha256}"
         self._tags: dict[str, str | None] = dict.fromkeys(means.servers, f'"{wanted.sha256}"')
         self._bad: Counter[tuple[str, int]] = Counter()
         self._synced = means.monotonic()
-        self._under_way: tuple[int, hashlib._Hash] | None = None
+        self._under_way: tuple[int, Digest] | None = None
 
     def run(self) -> None:
         self._segments = self._listed()
@@ -189,17 +197,17 @@ class _Download:
         self._done = 0
         for index, digest in enumerate(self._segments.digests):
             start, stop = self._segments.bounds(index)
-            if stop <= there and self._hashed(start, stop).digest() == digest:
+            if stop <= there and self._hashed(start, stop).value() == digest:
                 self._done += stop - start
                 continue
             self._missing.add(index)
             self._held[index] = there - start if start < there < stop else 0
             self._done += self._held[index]
 
-    def _hashed(self, start: int, stop: int) -> hashlib._Hash:
-        digest = hashlib.sha256()
+    def _hashed(self, start: int, stop: int) -> Digest:
+        digest = self._digester.begin()
         for at in range(start, stop, _READ):
-            digest.update(self._partial.read(at, min(_READ, stop - at)))
+            digest.add(self._partial.read(at, min(_READ, stop - at)))
         return digest
 
     # -- fetching --------------------------------------------------------------------------------------
@@ -280,13 +288,13 @@ class _Download:
         if self._under_way is None or self._under_way[0] != index:
             self._under_way = index, self._hashed(start, at)
         digest = self._under_way[1]
+        digest.add(data)
         self._partial.write(at, data)
-        digest.update(data)
         self._held[index] += len(data)
         self._done += len(data)
         if at + len(data) == stop:
             self._under_way = None
-            if digest.digest() == self._segments.digests[index]:
+            if digest.value() == self._segments.digests[index]:
                 self._sync_now_and_then()
                 self._missing.remove(index)
             else:

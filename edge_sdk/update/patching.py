@@ -91,7 +91,8 @@ def make(cache: Cache, undertaking: Undertaking, keyring: Keyring, offer: Offer,
             for piece in made.served():
                 partial.write(at, piece)
                 at += len(piece)
-            partial.finish()  # with the signed digest, as it lies on the disk
+            partial.check()  # nothing else has shown that this is what was signed
+            partial.finish()
     except _OURS:
         raise
     except EdgeError as error:

@@ -349,7 +349,7 @@ class TestReceiving:
         with cache.blobs.holding(), cache.partial(self.SHA256) as file:
             file.write(0, self.WHOLE[:-1] + b"x")
             with pytest.raises(VerificationError, match="not what was signed"):
-                file.finish()
+                file.check()
             assert file.length == 0, "else the next attempt would end the same way"
         assert cache.blob(self.SHA256) is None
 
