@@ -63,7 +63,7 @@ class Ours:
             _, trusted = self._refreshing.refresh(cache, undertaking, lambda: datetime.now(UTC))
             assert trusted is not None
             artifact = trusted.artifacts[name]
-            cache.change(lambda state: state.wanting(artifact))
+            cache.note(lambda state: state.wanting(artifact))
             self._installing.fetch(cache, undertaking, artifact)
             usable = time.perf_counter()
         transport.close()

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.bench.update_server import HUB_FILE, Site
 from device_tests.simulator.models import sealed_model
 from device_tests.simulator.repository import Repository
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.runtime import engine_named
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.publish import publish_release
 from converters.release.keys import init_keys, load_signers
 from device_tests.simulator.models import sealed_model
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk import EdgeClient, RefreshStatus
 from edge_sdk.runtime import engine_named
 from edge_sdk.update.http import HttpTransport

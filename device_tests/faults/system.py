@@ -144,6 +144,9 @@ class FaultySystem(System):
     def truncate(self, handle: int, length: int) -> None:
         self._call("truncate", lambda: self._inner.truncate(handle, length))
 
+    def begin_writing(self, handle: int, offset: int, length: int) -> None:
+        self._call("begin_writing", lambda: self._inner.begin_writing(handle, offset, length))
+
     def fsync(self, handle: int) -> None:
         try:
             self._call("fsync", lambda: self._inner.fsync(handle))

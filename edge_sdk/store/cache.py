@@ -106,6 +106,10 @@ class Cache:
         """Make ``step`` of the present state the present one; see :meth:`States.change`."""
         return self._states.change(step)
 
+    def note(self, step: Callable[[State], State]) -> State:
+        """Like :meth:`change`, for what may be forgotten at a power cut, and not worth waiting for the disk."""
+        return self._states.change(step, durable=False)
+
     @contextmanager
     def updating(self) -> Iterator[None]:
         """For the length of the block, blobs stay and other processes are asked to wait; then tidy up.

@@ -91,19 +91,25 @@ class Disk:
         with stored("write", folder):
             self.system.sync_folder(folder)
 
-    def write_new(self, path: Path, data: bytes | memoryview) -> bool:
+    def write_new(self, path: Path, data: bytes | memoryview, *, durable: bool = True) -> bool:
         """Write ``path`` if there is no such file; of several who try at once, one succeeds.
+
+        Args:
+            path: of the file.
+            data: its content.
+            durable: whether it is on the disk when this returns; otherwise a power cut may leave anything there.
 
         Returns:
             Whether it was this one.
         """
         with stored("write", path), self.private(path.parent) as temporary:
-            self._fill(temporary, data)
+            self._fill(temporary, data, durable)
             try:
                 self.system.link(temporary, path)
             except FileExistsError:
                 return False
-            self.system.sync_folder(path.parent)
+            if durable:
+                self.system.sync_folder(path.parent)
             return True
 
     def read(self, path: Path) -> bytes | None:
@@ -274,11 +280,12 @@ class Disk:
         while done < len(view):
             done += self.system.write(handle, view[done:], offset + done)
 
-    def _fill(self, path: Path, data: bytes | memoryview) -> None:
+    def _fill(self, path: Path, data: bytes | memoryview, durable: bool = True) -> None:
         handle = self.system.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             self.put(handle, data, 0)
-            self.system.fsync(handle)
+            if durable:
+                self.system.fsync(handle)
         finally:
             self.system.close(handle)
 

@@ -48,6 +48,11 @@ class Partial:
         with stored("write", self._path):
             self._system.truncate(self._handle, length)
 
+    def begin_sync(self, offset: int, length: int) -> None:
+        """Let these bytes be brought to the disk while others come; :meth:`sync` waits for them."""
+        with stored("write", self._path):
+            self._system.begin_writing(self._handle, offset, length)
+
     def sync(self) -> None:
         """Bring what was written to the disk; where that fails, it is forgotten.
 

@@ -59,12 +59,13 @@ class States:
                 return state
         return self._read()[0]
 
-    def change(self, step: Callable[[State], State]) -> State:
+    def change(self, step: Callable[[State], State], *, durable: bool = True) -> State:
         """Make ``step`` of the newest state the newest.
 
         Args:
             step: pure; called again with a newer state where another writer was quicker. What it raises ends
                 the change. A state that it returns unchanged is not written.
+            durable: whether a power cut leaves it; otherwise it may bring back the one before, as for a damaged one.
 
         Raises:
             RetryLater: others are quicker time and again.
@@ -78,14 +79,14 @@ class States:
             commits = (*before.commits, commit)[-REMEMBERED:]
             # Above the highest name, whole or not: the name of a damaged one is taken too.
             after = replace(after, generation=highest + 1, commits=commits)
-            if self.add(after):
+            if self.add(after, durable=durable):
                 return after
         raise RetryLater(f"others keep changing {self._folder.parent}; try again")
 
-    def add(self, state: State) -> bool:
+    def add(self, state: State, *, durable: bool = True) -> bool:
         """Write a state under its own number; False where others were quicker."""
         path = self._path(state.generation)
-        if not self._disk.write_new(path, state.to_bytes()):
+        if not self._disk.write_new(path, state.to_bytes(), durable=durable):
             return False
         newest, highest = self._read()
         if highest == state.generation or set(state.commits[-1:]) & set(newest.commits):

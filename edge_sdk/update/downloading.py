@@ -53,6 +53,10 @@ class Partial(Protocol):
         """Forget the rest."""
         ...  # pragma: no cover
 
+    def begin_sync(self, offset: int, length: int, /) -> None:
+        """To the disk, some time."""
+        ...  # pragma: no cover
+
     def sync(self) -> None:
         """To the disk."""
         ...  # pragma: no cover
@@ -295,8 +299,10 @@ class _Download:
         if at + len(data) == stop:
             self._under_way = None
             if digest.value() == self._segments.digests[index]:
-                self._sync_now_and_then()
                 self._missing.remove(index)
+                if self._missing:
+                    self._partial.begin_sync(start, stop - start)
+                self._sync_now_and_then()
             else:
                 self._bad[server, index] += 1
                 self._done -= self._held[index]

@@ -82,7 +82,7 @@ def install(
             return Installation(UpdateStatus.POSTPONED, obstacle)
     offer = None if whole else look_for(cache, undertaking, artifact, _room(cache, artifact, conditions))
     if not whole or artifact.entry.tier == LENT:
-        cache.change(lambda state: state.wanting(artifact, offer.sha256 if offer else ""))
+        cache.note(lambda state: state.wanting(artifact, offer.sha256 if offer else ""))
     borrow(device.keyring, undertaking.transport, undertaking.server, artifact, trusted.director)  # 2
     detail = "" if whole else _bring(cache, undertaking, device, artifact, offer)
     undertaking.control.check()

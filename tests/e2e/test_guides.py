@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from coach_edge.bench.update_server import Site, serving
 from device_tests.simulator.models import sealed_model
 from device_tests.simulator.repository import Repository
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk import UpdateStatus
 from edge_sdk.runtime import engine_named
 from tests.edge_sdk.conftest import MODEL

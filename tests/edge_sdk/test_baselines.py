@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from device_tests.simulator.models import ROW, FakeEngine, fake_model, renamed, sealed_model
 from device_tests.simulator.repository import Repository
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.client import EdgeClient
 from edge_sdk.crypto.sealed_files import write_sealed
 from edge_sdk.crypto.sealing import Sealed

@@ -57,6 +57,9 @@ class Memory:
     def truncate(self, length: int) -> None:
         del self.data[length:]
 
+    def begin_sync(self, offset: int, length: int) -> None:
+        pass
+
     def sync(self) -> None:
         """Nothing lies anywhere else; how much there was is noted."""
         self.synced.append(len(self.data))

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from coach_edge.bench.tflite_writer import dense_tflite
 from device_tests.simulator.models import fake_model, sealed_model
 from device_tests.simulator.repository import Repository
+from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk import HttpLimits, RefreshStatus, RetryPolicy, UpdatePolicy, UpdateStatus
 from edge_sdk.runtime import engine_named
 from tests.edge_sdk.conftest import MODEL, Device
