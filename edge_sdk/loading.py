@@ -54,6 +54,7 @@ class LoadedModel:
         self.artifact = artifact
         self.reason = reason
         self._model = model
+        self._remembering: CachingPredictor | None = None
         self.run: Callable[..., dict[str, Array]] = model.run
         # Attributes and not methods: a method more on the way would cost every prediction.
         self.predict: Callable[..., Prediction] = self._takes_tensors
@@ -77,7 +78,8 @@ class LoadedModel:
     def remember(self, results: ResultCache) -> None:
         """Let ``predict`` answer again what it answered; before the model is handed out. Batches are computed."""
         if self.record.features:
-            self.predict = CachingPredictor(self._predictor, results).predict
+            self._remembering = CachingPredictor(self._predictor, results)
+            self.predict = self._remembering.predict
 
     def warm_up(self) -> Warmed:
         """Make all sessions and run each once; see :meth:`edge_sdk.runtime.Model.warm_up`."""
@@ -122,7 +124,9 @@ class LoadedModel:
         return replay(record, predictor, self.engine, engine_version(self.engine))
 
     def close(self) -> None:
-        """Wait for the predictions in flight, then give the memory back."""
+        """Wait for the predictions in flight, then give the memory back; answers that are remembered are forgotten."""
+        if self._remembering is not None:
+            self._remembering.close()
         self._model.close()
 
     def _predicting(self) -> Predictor:

@@ -13,6 +13,7 @@ from edge_sdk.errors import InputError
 from edge_sdk.predict.counters import HIT, MISS
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.predictor import Predictor
+from edge_sdk.runtime.pool import remake_after_fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,20 @@ class CachingPredictor:
         self._given = predictor.given
         self._pack = struct.Struct(f"={len(predictor.spec.features)}d").pack
         self._count, self._saw = predictor.counters.count, predictor.counters.saw
+        self._closed = False
+        self._after_fork()
+        remake_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # In the child of a fork a thread that held the lock is gone, and what it was doing is half done.
         self._answers: OrderedDict[tuple[bytes, tuple[str, ...]], tuple[int, Prediction]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Forget all answers, and remember no more: what is asked then, the predictor answers or refuses."""
+        with self._lock:
+            self._closed = True
+            self._answers.clear()
 
     def predict(
         self, features: Mapping[str, float], *, feature_age_s: float = 0.0, deadline_ms: float = 100.0
@@ -105,6 +118,8 @@ class CachingPredictor:
     def _remember(self, key: tuple[bytes, tuple[str, ...]], start: int, made: Prediction) -> None:
         kept = made._replace(values=made.values.copy(), contributions=made.contributions.copy())
         with self._lock:
+            if self._closed:
+                return
             self._answers[key] = start, kept
             self._answers.move_to_end(key)
             while len(self._answers) > self._settings.max_entries:

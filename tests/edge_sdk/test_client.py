@@ -24,6 +24,7 @@ from edge_sdk import (
 from edge_sdk.crypto.sealing import AppKey
 from edge_sdk.errors import RetryLater, StoreError
 from edge_sdk.predict import Reason, ResultCache
+from edge_sdk.runtime import PoolClosed
 from edge_sdk.store import System
 from tests.edge_sdk.conftest import MODEL, Device
 
@@ -430,3 +431,11 @@ class TestRememberedAnswers:
         new = client.model(MODEL).predict(ROW)
         assert (new.release, new.cached, new.values["probability"]) == (2, False, pytest.approx(0.175))
         assert client.model(MODEL).predict(ROW).cached
+
+    def test_an_erase_forgets_them_wherever_the_model_is_held(self, device: Device) -> None:
+        client = device.open(results=ResultCache())
+        model = client.model(MODEL)
+        assert [model.predict(ROW).cached for _ in range(2)] == [False, True]
+        client.erase()
+        with pytest.raises(PoolClosed):
+            model.predict(ROW)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from edge_sdk.errors import InputError
 from edge_sdk.predict import Predictor, Reason, ResultCache
 from edge_sdk.predict.results import CachingPredictor
-from edge_sdk.runtime import Model, Pool, PoolSettings, RunFailed
+from edge_sdk.runtime import Model, Pool, PoolClosed, PoolSettings, RunFailed
 from tests.edge_sdk.predict.test_predictor import SPEC, FakeGoal
 from tests.edge_sdk.runtime.fakes import FakeClock, Threads
 
@@ -29,7 +31,8 @@ class World:
         pool = Pool(lambda: self.session, PoolSettings(max_sessions=1), clock=self.clock, first=self.session)
         self.model = Model(pool, self.session)
         self.predictor = Predictor(self.model, SPEC)
-        self.predict = CachingPredictor(self.predictor, settings).predict
+        self.caching = CachingPredictor(self.predictor, settings)
+        self.predict = self.caching.predict
 
     @property
     def runs(self) -> int:
@@ -156,6 +159,30 @@ def test_cached_or_not_the_answer_is_the_same(calls: list[tuple[float, int]]) ->
         world.clock.advance_ms(wait_ms)
         made = world.predict({"rate": rate, "streak": 1.0})
         assert made._replace(cached=False) == plain.predict({"rate": rate, "streak": 1.0})
+
+
+def test_a_closed_model_answers_nothing_more_and_remembers_nothing(world: World) -> None:
+    world.predict(ROW)
+    world.caching.close()
+    assert not world.predict(ROW).cached
+    assert not world.predict(ROW).cached, "a prediction that was in flight is not remembered either"
+    world.model.close()
+    with pytest.raises(PoolClosed):
+        world.predict(ROW)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_child_that_was_forked_while_a_thread_looked_up(world: World) -> None:
+    world.predict(ROW)
+    with world.caching._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            os._exit(int(world.predict(ROW).cached or not world.predict(ROW).cached))
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert world.predict(ROW).cached
 
 
 def test_threads_may_share_it() -> None:
