@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_sdk.contract import identifiers
-from edge_sdk.contract.telemetry import Report, Window, key_of
+from edge_sdk.contract.telemetry import ALERTS, COUNTS, LATENCIES, PLATFORMS, Report, Window, key_of
 from model_server.catalogue import translated
 from model_server.errors import Refused
 from model_server.state import Repository
@@ -21,9 +21,20 @@ OLDEST: Final = timedelta(days=45)
 
 AHEAD: Final = timedelta(hours=2)
 MAX_SERIES: Final = 400
-"""Names of counts and histograms in one group of sums: so that nobody fills the database with names."""
+"""Names of counts and histograms in one group of sums: so that nobody fills the database with names. Those that are
+fixed have their place besides, which nobody can take from them."""
+
+MOST: Final = 2**62
+"""Sums stay there: anybody can send counts of 2^53, and a sum of 64 bits must not overflow."""
 
 REPORTS: Final = "reports"
+_FIXED: Final = frozenset(
+    {
+        *(REPORTS, f"{REPORTS}.exact", f"{REPORTS}.private", *COUNTS, *LATENCIES),
+        *(f"platform.{platform}" for platform in PLATFORMS),
+        *(f"alert.{alert}" for alert in ALERTS),
+    }
+)
 _GROUP: Final = ("model", "model_version", "release", "channel", "hour")
 
 
@@ -81,11 +92,9 @@ class Telemetry:
                 )  # in one order, or two reports wait for each other
                 if series in taken
             ]
-            sums = self._tables.sums
-            insert = self._insert(sums)
+            insert = self._insert(self._tables.sums)
             added = insert.on_conflict_do_update(
-                index_elements=[*_GROUP, "series", "bin"],
-                set_={"count": sums.c.count + insert.excluded.count},
+                index_elements=[*_GROUP, "series", "bin"], set_={"count": self._total(insert.excluded.count)}
             )
             connection.execute(added, rows)
         return True
@@ -133,13 +142,20 @@ class Telemetry:
         return {name: values[name] for name in _GROUP}
 
     def _taken(self, connection: sa.Connection, group: dict[str, Any], series: set[str]) -> set[str]:
-        """Those that have a row already, and as many others as there is room for."""
+        """Those that are fixed or have a row already, and as many others as there is room for."""
         import sqlalchemy as sa
 
         table = self._tables.sums
         same = sa.and_(*(table.c[name] == value for name, value in group.items()))
         known = set(connection.execute(sa.select(table.c.series).where(same).distinct()).scalars())
-        return known | set(sorted(series - known)[: max(MAX_SERIES - len(known), 0)])
+        room = max(MAX_SERIES - len(known - _FIXED), 0)
+        return known | _FIXED | set(sorted(series - known - _FIXED)[:room])
+
+    def _total(self, more: sa.ColumnElement[int]) -> sa.Case[int]:
+        import sqlalchemy as sa
+
+        total = self._tables.sums.c.count + more
+        return sa.case((total > MOST, MOST), (total < -MOST, -MOST), else_=total)
 
     def _insert(self, table: sa.Table) -> Any:
         """INSERT that may go on where a row is there: SQLite and PostgreSQL write it alike, others not at all."""

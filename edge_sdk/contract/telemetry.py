@@ -33,6 +33,21 @@ HISTOGRAMS: Final[Mapping[str, int]] = {
 }
 """How many bins a histogram has, by what stands in front of the dot in its name."""
 
+LATENCIES: Final = ("latency.compute", "latency.load", "latency.queue")
+COUNTS: Final = (
+    "prediction.fresh",
+    "prediction.stale_features",
+    "prediction.last_known_good",
+    "prediction.baseline",
+    "prediction.fallback",
+    "error.busy",
+    "error.broken",
+    "error.refused",
+    "result_cache.hit",
+    "result_cache.miss",
+)
+"""What this SDK counts; other makers, and later ones, may count more."""
+
 MECHANISM: Final = "discrete-laplace"
 NONCE_BYTES: Final = 16
 
@@ -136,7 +151,7 @@ class Tally:
 
 def _histogram(name: str, value: object, what: str, signed: bool) -> Sketch:
     kind, _, rest = name.partition(".")
-    if kind not in HISTOGRAMS or not 1 <= len(rest) <= 100:
+    if kind not in HISTOGRAMS or not 1 <= len(rest) <= 100 or (kind == "latency" and name not in LATENCIES):
         raise FormatError(f"{what}: no histogram is called {name!r:.80}")
     counts = sketch.from_json(value, HISTOGRAMS[kind], f"{what}: histogram {name!r}", signed=signed)
     if not counts or max(map(abs, counts.values())) > _MOST:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from edge_sdk.contract.telemetry import MAX_LENGTH, Subject, Tally, Window, hour_of
+from edge_sdk.contract.telemetry import LATENCIES, MAX_LENGTH, Subject, Tally, Window, hour_of
 from edge_sdk.errors import FormatError
 from edge_sdk.health.alerts import Alert, HealthSettings, alerts_of
 from edge_sdk.health.latencies import quantile_ms
-from edge_sdk.health.source import LATENCIES, Source
+from edge_sdk.health.source import Source
 from edge_sdk.store.system import Clock
 
 if TYPE_CHECKING:

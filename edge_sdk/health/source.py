@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_sdk.contract import sketch
 from edge_sdk.contract.sketch import Sketch
-from edge_sdk.contract.telemetry import MAX_HISTOGRAMS, Tally
+from edge_sdk.contract.telemetry import LATENCIES, MAX_HISTOGRAMS, Tally
 from edge_sdk.health.latencies import sketch_of
 from edge_sdk.predict.counters import PredictionCounts
 from edge_sdk.predict.prediction import Reason
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from edge_sdk.contract.record import Record
     from edge_sdk.health.reporter import Noticed
 
-LATENCIES: Final = ("latency.compute", "latency.load", "latency.queue")
-COUNTS: Final = (
-    *(f"prediction.{reason.value}" for reason in Reason),
-    "error.busy",
-    "error.broken",
-    "error.refused",
-    "result_cache.hit",
-    "result_cache.miss",
-)
 _MOST_NAMED: Final = MAX_HISTOGRAMS - len(LATENCIES)
 _LONGEST_NAME: Final = 100
 

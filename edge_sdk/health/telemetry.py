@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from edge_sdk.contract.sketch import VALUE_BINS
 from edge_sdk.contract.telemetry import (
     ALERTS,
+    COUNTS,
     HISTOGRAMS,
+    LATENCIES,
     MIN_PREDICTIONS,
     NONCE_BYTES,
     Report,
@@ -22,7 +24,6 @@ from edge_sdk.health.alerts import HealthSettings, alerts_of
 from edge_sdk.health.noise import BitDice
 from edge_sdk.health.privacy import Budget, PrivacySettings, Shape, privatise
 from edge_sdk.health.queue import Limits, Queue
-from edge_sdk.health.source import COUNTS, LATENCIES
 from edge_sdk.store import Cache, Clock
 
 

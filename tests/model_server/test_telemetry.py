@@ -20,6 +20,7 @@ from model_server.app import create_app
 from model_server.rate_limit import RateLimit
 from model_server.services import Services
 from model_server.settings import Settings
+from model_server.telemetry import MOST
 from tests.model_server.conftest import MakeServer
 from tests.model_server.fleet import FIRST, START, TOKEN, FakeClock
 from tests.model_server.test_routes import problem
@@ -149,8 +150,38 @@ def test_names_do_not_fill_the_database(
     many = {f"feature.{n}": Counter({1: 1}) for n in range(100)}
     assert send(http, report(published, 2, histograms=many)).status_code == 202
     (group,) = sums(http)
-    assert len(group["counts"]) + len(group["histograms"]) == 10
     assert group["counts"]["prediction.fresh"] == 100  # what was there goes on
+    names = {*group["counts"], *group["histograms"]}
+    assert len(names - telemetry._FIXED) == 10
+
+
+def test_a_flood_of_names_takes_the_place_of_no_fixed_one(
+    http: FlaskClient, published: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry, "MAX_SERIES", 10)
+    many = {f"feature.{n}": Counter({1: 1}) for n in range(100)}
+    start = hour_of(START) - timedelta(hours=1)
+    flood = Window(subject(published), start, start + timedelta(hours=1), Tally(Counter(), many))
+    assert send(http, Report(flood, "f" * 32, (), Privacy(1000, 400)).to_bytes()).status_code == 202
+    send(http, report(published, 1))
+    (group,) = sums(http)
+    assert group["counts"]["reports.exact"] == group["counts"]["alert.errors"] == 1
+    assert group["counts"]["prediction.fresh"] == 50
+    assert group["histograms"]["latency.compute"] == [[0, 50]]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_do_not_overflow(published: Services, sign: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = hour_of(START)
+    counts = Counter({"prediction.fresh": sign * (2**53 - 1)})
+    window = Window(subject(published), start, start + timedelta(hours=1), Tally(counts))
+    monkeypatch.setattr(telemetry, "MOST", 2**54)
+    for number in range(4):
+        data = Report(window, f"{number:032x}", (), Privacy(1000, 400)).to_bytes()
+        assert published.telemetry.add(data, START)
+    (group,) = published.telemetry.sums()
+    assert group["counts"]["prediction.fresh"] == sign * 2**54
+    assert MOST + 2**53 < 2**63
 
 
 def test_keys_are_forgotten_when_such_reports_are_refused(
@@ -166,7 +197,7 @@ def test_keys_are_forgotten_when_such_reports_are_refused(
 
 def test_several_at_once(published: Services) -> None:
     data = [report(published, number) for number in range(8)]
-    start, added = Barrier(4), []
+    start, added = Barrier(4), list[bool]()
 
     def run() -> None:
         start.wait()

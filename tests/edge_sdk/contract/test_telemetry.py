@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge_sdk.contract import sketch
 from edge_sdk.contract.telemetry import (
+    COUNTS,
     HISTOGRAMS,
     MAX_BYTES,
     Privacy,
@@ -26,6 +27,7 @@ from edge_sdk.contract.telemetry import (
 )
 from edge_sdk.errors import FormatError
 from edge_sdk.predict.latency import EDGES_NS
+from edge_sdk.predict.prediction import Reason
 
 SUBJECT = Subject(1, "litert", "2.3.0", "linux", "stable", "focus", "1.0.0", 1)
 START = datetime(2026, 3, 1, 11, tzinfo=UTC)
@@ -105,6 +107,20 @@ def test_what_nobody_declared_is_refused() -> None:
         changed.get("privacy", changed)["install_id"] = "8c5f2f1e-6f0e-4c86-9a34-0f6f2b1c9d10"
         with pytest.raises(FormatError, match="'install_id' is no field"):
             Report.from_bytes(json.dumps(changed).encode())
+
+
+@pytest.mark.parametrize(
+    "name", ["latency.total", "latency.", "input.effort", "feature.", "feature." + 101 * "x"]
+)
+def test_a_histogram_that_nobody_declared_is_refused(name: str) -> None:
+    data = Report(window(latency_queue=Counter({0: 60})), NONCE).to_bytes()
+    Report.from_bytes(data)
+    with pytest.raises(FormatError, match="no histogram is called"):
+        Report.from_bytes(data.replace(b"latency.queue", name.encode()))
+
+
+def test_the_fixed_names_are_those_that_are_counted() -> None:
+    assert {name for name in COUNTS if name.startswith("prediction.")} == {f"prediction.{r}" for r in Reason}
 
 
 def test_a_report_has_a_largest_length() -> None:
