@@ -116,7 +116,7 @@ class Predictor:
                 contributions = dict(zip(self._features, parts))  # noqa: B905  lengths agree since __init__
                 numbers += parts
             if not isfinite(sum(numbers)):
-                self._refuse_no_number(values | contributions)
+                self._refuse_no_number(numbers)
         except RetryLater:
             if not self._may_fall_back:
                 self._count(BUSY)
@@ -303,8 +303,9 @@ class Predictor:
             compute_ms=compute / 1e6,
         )
 
-    def _refuse_no_number(self, answers: Mapping[str, float]) -> None:
-        for name, value in answers.items():
+    def _refuse_no_number(self, numbers: Sequence[float]) -> None:
+        # By place: an output and the contribution of a feature may have the same name. There may be fewer numbers.
+        for name, value in zip((*self._outputs, *self._features), numbers, strict=False):
             if not isfinite(value):
                 raise RunFailed(f"{self.spec.model} {self._version} answered {value} for {name}")
 

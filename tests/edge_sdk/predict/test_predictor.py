@@ -261,6 +261,14 @@ def test_an_answer_that_is_no_number_is_refused(
         predictor.predict_batch({"rate": [1, 2]})
 
 
+def test_a_contribution_of_the_same_name_hides_no_output(session: FakeGoal, model: Model) -> None:
+    names = "probability", "streak"
+    predictor = Predictor(model, replace(SPEC, features=names, rules=Rules()))
+    session.answer = math.nan
+    with pytest.raises(RunFailed, match="answered nan for probability"):
+        predictor.predict({"probability": 0.5, "streak": 1.0})
+
+
 def test_every_answer_is_counted(predictor: Predictor, session: FakeGoal, model: Model) -> None:
     for takes in (1, 1, 50, 500):
         session.takes_ms = takes
