@@ -15,6 +15,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -212,8 +213,11 @@ class Pool(Generic[T]):
         with self._lock:
             if self._closing:
                 raise PoolClosed("the model was closed; ask for it again")
-            if not self._waiters and self._idle:
-                return self._idle.pop()
+            if not self._waiters:
+                with suppress(
+                    IndexError
+                ):  # one may have come back meanwhile; the fast path needs no lock to take it
+                    return self._idle.pop()
             waiter: _Waiter[T] | None = None
             may_grow = grow and not self._waiters and self._size < self.settings.max_sessions
             if may_grow or self._size == 0:
@@ -309,8 +313,11 @@ class Pool(Generic[T]):
         if not self._closing:
             return []
         unwanted: list[T] = []
-        while self._idle:
-            unwanted.append(self._idle.pop())
+        with suppress(
+            IndexError
+        ):  # until there is none; a caller on the fast path may be quicker with the last
+            while True:
+                unwanted.append(self._idle.pop())
         self._size -= len(unwanted)
         self._drained.notify_all()
         return unwanted

@@ -51,6 +51,20 @@ def test_grows_only_while_calls_overlap(pool: Pool[FakeSession], engine: FakeEng
     assert len(engine.sessions) == 2
 
 
+def test_somebody_is_quicker_with_the_last_one(pool: Pool[FakeSession]) -> None:
+    """The fast path takes no lock: between a look at the list and taking from it, the list may have become empty."""
+
+    class Snatched(list[FakeSession]):
+        def __len__(self) -> int:
+            return 1
+
+    pool._idle = Snatched()
+    assert pool.acquire().number == 0
+    pool._closing = True
+    with pool._lock:
+        assert pool._take_idle_when_closing() == []
+
+
 def test_a_first_session_is_used(engine: FakeEngine) -> None:
     first = engine.load(b"")
     pool = Pool(lambda: engine.load(b""), first=first)
