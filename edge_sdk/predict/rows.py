@@ -105,6 +105,8 @@ class RowMaker:
             InputError: an unknown name, columns of different length, or something that is no finite number.
         """
         if isinstance(given, np.ndarray):
+            if hasattr(given, "mask"):  # a masked array, without the import of numpy.ma
+                raise InputError("the table is masked; give columns by name, and leave out what is not known")
             if given.ndim != 2 or given.shape[1] != self._width:
                 raise InputError(
                     f"a table has {self._width} columns, one for each feature; got {given.shape}"

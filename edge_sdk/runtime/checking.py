@@ -83,6 +83,10 @@ def _wrong_names(given: Mapping[str, Any], wanted: Mapping[str, TensorInfo]) -> 
 
 def _array(value: Any, info: TensorInfo) -> Array:
     # As objects, because NumPy's own kind of text drops zeros at the end.
+    if isinstance(value, np.ndarray) and hasattr(
+        value, "mask"
+    ):  # a masked array, without the import of numpy.ma
+        raise InputError(f"input {info} is masked, and what a mask hides would be taken for a number")
     texts = info.dtype.kind == "S" and not isinstance(value, np.ndarray)
     try:
         array = np.asarray(value, object) if texts else np.asarray(value)

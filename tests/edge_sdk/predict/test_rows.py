@@ -164,3 +164,5 @@ def test_masked_numbers_are_not_numbers() -> None:
     masked = np.ma.array([3.0, 4.0], mask=[0, 1])
     with pytest.raises(InputError, match="streak_length is masked"):
         MAKER.table({"streak_length": masked})
+    with pytest.raises(InputError, match="the table is masked"):
+        MAKER.table(np.ma.array([[1.0, 2.0, 3.0]], mask=[[0, 1, 0]]))

@@ -74,6 +74,11 @@ def test_what_cannot_be_opened(source: object, error: type[Exception], message: 
         open_model(source)  # type: ignore[arg-type]
 
 
+def test_what_a_mask_hides_is_no_number(model: Model) -> None:
+    with pytest.raises(InputError, match=r"features: .* is masked"):
+        model.run({"features": np.ma.array(ROWS, mask=ROWS > 0)})
+
+
 def test_wrong_arguments(affine: Callable[..., bytes]) -> None:
     with pytest.raises(InputError, match="no engine is called 'tf'"):
         open_model(affine(), engine="tf")
