@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edge_sdk.crypto.files import replace_private, write_new_private
+from edge_sdk.crypto.files import keep_first_private, replace_private
 from model_server.errors import StartError, StateError
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def load_local(path: Path, random: Random = os.urandom) -> LocalKeyProvider:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            write_new_private(path, _line(random(KEK_BYTES)))
+            keep_first_private(
+                path, _line(random(KEK_BYTES))
+            )  # before it wraps anything, it is there for good
         return LocalKeyProvider(_read(path), random)
     except OSError as error:
         raise StartError(f"cannot keep the key encryption keys in {path}: {error.strerror}") from error

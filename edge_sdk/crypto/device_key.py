@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,9 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from edge_sdk.contract import identifiers, key_blob
 from edge_sdk.contract.key_blob import KeyBlob
 from edge_sdk.crypto import dsse, hpke
-from edge_sdk.crypto.files import write_new_private
+from edge_sdk.crypto.files import keep_first_private
 from edge_sdk.errors import FormatError, InputError, LeaseExpired, VerificationError
-from feature_spec.files import sync_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -86,14 +82,7 @@ class DeviceKey:
         """
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            hidden = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-            try:
-                write_new_private(hidden, cls.generate()._to_der())
-                with suppress(FileExistsError):
-                    os.link(hidden, path)  # unlike a rename it never takes the place of another's key
-            finally:
-                hidden.unlink(missing_ok=True)
-            sync_folder(path.parent)
+            keep_first_private(path, cls.generate()._to_der())
         return cls.load(path)
 
     @property

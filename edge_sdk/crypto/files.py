@@ -7,7 +7,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from feature_spec.files import sync_folder
@@ -30,6 +30,22 @@ def write_new_private(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def keep_first_private(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path``, complete and on the disk, unless there is a file; of several who try, one succeeds.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    hidden = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        write_new_private(hidden, data)
+        with suppress(FileExistsError):
+            os.link(hidden, path)  # unlike a rename it never takes the place of another's file
+    finally:
+        hidden.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def replace_private(path: Path, data: bytes) -> None:

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from werkzeug.test import TestResponse
 
 from edge_sdk.contract import identifiers
 from edge_sdk.contract.key_blob import Statement, credential_sha256, origin_of, thumbprint
+from edge_sdk.crypto import files
 from edge_sdk.crypto.device_key import DeviceKey, open_key_blob
 from edge_sdk.crypto.enrolment import enrolment_request
 from edge_sdk.errors import FormatError, LeaseExpired, VerificationError
@@ -293,6 +296,25 @@ def test_a_data_key_is_kept_once(http: FlaskClient, phone: Phone, clock: FakeClo
     assert "another data key" in refused(put_key(http, bytes(32)), 422, "refused")
     refused(put_key(http, bytes(31), "0" * 64), 422, "refused")
     assert open_key_blob(phone.ask(http).data, DIRECTOR, phone.key, BUNDLE, clock()) == DATA_KEY
+
+
+def test_servers_that_start_together_make_one_key_encryption_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is on the disk before it wraps anything: one that a power cut takes away takes all data keys along."""
+    path, synced = tmp_path / "keys" / "kek", list[str]()
+    monkeypatch.setattr(files, "sync_folder", lambda folder: synced.append(folder.name))
+    start = Barrier(4)
+
+    def random(size: int) -> bytes:
+        start.wait(60)
+        return os.urandom(size)
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: load_local(path, random).key_id, range(4)))
+    assert len(set(made)) == 1
+    assert synced == ["keys"] * 4
+    assert [each.name for each in path.parent.iterdir()] == ["kek"], "nothing is left beside it"
 
 
 def test_key_encryption_keys_are_replaced_while_keys_are_handed_out(
