@@ -16,7 +16,7 @@ from device_tests.faults.suite import PARTS, run
     type=click.IntRange(1, 1000),
     default=4,
     show_default=True,
-    help="Take each so-manieth point only; 1 takes all, in ten minutes or so.",
+    help="Take every Nth point only; 1 takes all, in ten minutes or so.",
 )
 @click.option(
     "--part",
@@ -31,6 +31,7 @@ def selftest(every: int, parts: tuple[str, ...]) -> dict[str, Any]:
     Processes that die, disks that fail, are full or take half, power cuts, networks that lie or never end, clocks
     that jump, damaged files: during installs, upgrades, rollbacks, recalls, erases. Parts that need strace, or root
     and a loop device, are skipped where these are missing, and named. Needs no network and leaves nothing behind.
+    The exit status is 1 where anything did not hold.
     """
     progress = click.get_current_context().obj
     outcome = run(parts or PARTS, every, **({"progress": progress} if progress is not None else {}))

@@ -11,6 +11,7 @@ from tuf.api.exceptions import (
     DownloadLengthMismatchError,
     ExpiredMetadataError,
     RepositoryError,
+    UnsignedMetadataError,
 )
 
 from edge_sdk.errors import DeadlineExceeded, VerificationError
@@ -43,6 +44,10 @@ def translated(what: str) -> Iterator[None]:
     except ExpiredMetadataError as error:
         raise VerificationError(
             f"{what}: {error}: the server hands out old metadata; check the clock, or tell who publishes"
+        ) from error
+    except UnsignedMetadataError as error:
+        raise VerificationError(
+            f"{what}: {error}; refused: the server is another publisher's than the root, or what it sends was changed"
         ) from error
     except RepositoryError as error:
         cause = f": {error.__cause__}" if error.__cause__ else ""
