@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from edge_sdk.contract.sketch import LATENCY_BINS, Sketch
-from edge_sdk.predict.latency import LatencyHistogram
+from edge_sdk.predict.latency import EDGES_NS, LatencyHistogram
+
+LONGEST_MS = EDGES_NS[-1] / 1e6
+"""Longer latencies are not told apart."""
 
 
 def sketch_of(histogram: LatencyHistogram) -> Sketch:

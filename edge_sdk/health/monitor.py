@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.contract.telemetry import LATENCIES, MAX_LENGTH, Subject, Tally, Window, hour_of
 from edge_sdk.errors import FormatError
 from edge_sdk.health.alerts import Alert, HealthSettings, alerts_of
-from edge_sdk.health.latencies import quantile_ms
+from edge_sdk.health.latencies import LONGEST_MS, quantile_ms
 from edge_sdk.health.source import Source
 from edge_sdk.store.system import Clock
 
@@ -219,12 +219,26 @@ def to_json(health: ModelHealth) -> dict[str, Any]:
         "predictions": dict(health.predictions),
         "errors": dict(health.errors),
         "caches": dict(health.caches),
-        "latency_ms": {stage: dict(vars(quantiles)) for stage, quantiles in health.latency.items()},
+        "latency_ms": {
+            stage: {name: ms and _finite(ms) for name, ms in vars(quantiles).items()}
+            for stage, quantiles in health.latency.items()
+        },
         "alerts": [
-            {"name": a.name, "what": a.what, "value": a.value, "threshold": a.threshold, "n": a.observations}
+            {
+                "name": a.name,
+                "what": a.what,
+                "value": _finite(a.value),
+                "threshold": a.threshold,
+                "n": a.observations,
+            }
             for a in health.alerts
         ],
     }
+
+
+def _finite(value: float) -> float:
+    """JSON has no infinity: latencies beyond the last edge, some 17 s, are told as that edge."""
+    return min(value, LONGEST_MS)
 
 
 def _platform() -> str:

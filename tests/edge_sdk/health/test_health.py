@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -136,6 +137,14 @@ def test_windows_end_with_whole_hours_whatever_the_clock_does(device: Device) ->
     assert set(window.tally.histograms) == {
         "feature.effort", "feature.rest", "feature.luck", "score.probability", "latency.queue", "latency.compute",
     }  # fmt: skip
+
+
+def test_beyond_the_last_edge_status_is_json_still(device: Device) -> None:
+    client = device.open(health=HealthSettings(min_observations=1))
+    client.model(MODEL).counters.count((10, 1 << 40))
+    (health,) = client.status()["health"]
+    assert '"p99": 17179.869184' in json.dumps(health, allow_nan=False)
+    assert [alert["value"] for alert in health["alerts"]] == [17179.869184]
 
 
 def test_sketches_hold_bins_and_no_values(device: Device) -> None:
