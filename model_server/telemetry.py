@@ -199,6 +199,6 @@ def _tables() -> _Tables:
         "telemetry_seen",
         metadata,
         sa.Column("key", sa.String(64), primary_key=True),
-        sa.Column("forget_at", sa.String(20), nullable=False),
+        sa.Column("forget_at", sa.String(20), nullable=False, index=True),
     )
     return _Tables(metadata, sums, seen)

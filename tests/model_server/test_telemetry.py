@@ -195,6 +195,15 @@ def test_keys_are_forgotten_when_such_reports_are_refused(
     problem(send(http, data), 422, "refused")
 
 
+def test_forgetting_keys_reads_no_others(published: Services) -> None:
+    """It is done with every report, and of a large fleet there are millions of keys."""
+    with published.catalogue.engine.connect() as connection:
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN DELETE FROM telemetry_seen WHERE forget_at < '2026'"
+        ).all()
+    assert "USING INDEX" in plan[0][-1]
+
+
 def test_several_at_once(published: Services) -> None:
     data = [report(published, number) for number in range(8)]
     start, added = Barrier(4), list[bool]()
