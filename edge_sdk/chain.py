@@ -217,7 +217,8 @@ class Chain:
         from edge_sdk.loading import LoadedModel
         from edge_sdk.predict.default import default_only
 
-        if slot.withdrawn and not self._cache.state().is_bad(slot.active):
+        bad = self._cache.state().is_bad(slot.active)
+        if self.is_recalled(slot.active) or (slot.withdrawn and not bad):
             return None
         try:
             record = self._open(slot.active, self._keyring.unlock(slot.active).key).record

@@ -332,6 +332,21 @@ class TestDefault:
             assert client.model(MODEL).predict(ROW).reason is Reason.FALLBACK
         assert device.open(server=None, engine=deadly).model(MODEL).predict(ROW).reason is Reason.FALLBACK
 
+    def test_nor_does_one_that_was_recalled_after_it_did_not_work_here(self, device: Device) -> None:
+        cache = Cache(device.folder)
+        cache.change(lambda s: replace(s, models={MODEL: replace(s.models[MODEL], confirmed=False)}))
+        deadly = Refusing("0.1", error=Died())
+        for _ in range(2):
+            with pytest.raises(Died):
+                device.open(server=None, engine=deadly).model(MODEL)
+        client = device.open(engine=deadly)
+        assert answers(client)[0] == "fallback"
+        device.repository.direct(MODEL, recalled=(1,))
+        client.refresh()
+        for each in (client, device.open(engine=deadly)):
+            with pytest.raises(NotAvailable, match="release 1 was recalled"):
+                each.model(MODEL)
+
     def test_a_recalled_record_declares_nothing(self, device: Device) -> None:
         device.repository.direct(MODEL, recalled=(1,))
         client = device.open(engine=Refusing("0.1"))
