@@ -14,6 +14,7 @@ from edge_sdk.errors import FormatError
 from edge_sdk.health.alerts import Alert, HealthSettings, alerts_of
 from edge_sdk.health.latencies import LONGEST_MS, quantile_ms
 from edge_sdk.health.source import Source
+from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.store.system import Clock
 
 if TYPE_CHECKING:
@@ -93,6 +94,15 @@ class Monitor:
         self._lock = threading.Lock()
         self._watched: dict[Release, _Watched] = {}
         self._raised: frozenset[tuple[str, ...]] = frozenset()
+        remake_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # What was counted before a fork is the parent's to tell: each of its children would tell it again.
+        self._lock = threading.Lock()
+        for watched in self._watched.values():
+            watched.window = watched.before = Tally()
+            for source in watched.sources:
+                source.begin_again()
 
     def watch(self, noticed: Noticed) -> None:
         """Count what this model does; it has named features."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edge_sdk.errors import EdgeError, InputError
 from edge_sdk.health.alerts import HealthSettings
+from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.store import Cache, Clock
 from edge_sdk.update.control import Control
 from edge_sdk.update.policy import Conditions
@@ -67,8 +68,8 @@ class Reporter:
         self._cache, self._engine, self._clock, self._health = cache, engine, clock, health
         self._noticed: deque[Noticed] = deque()
         self._made: Monitor | None = None
-        self._making = threading.Lock()
-        self._one = threading.Lock()
+        self._after_fork()
+        remake_after_fork(self)
         self._control = Control()
         self._stopped = False
         self._latest = ""
@@ -79,6 +80,12 @@ class Reporter:
 
             self._telemetry = Telemetry(cache, lambda: self.monitor.cut(), settings, health, clock)
             self._uploader = Uploader(cache, self._telemetry, clock)
+
+    def _after_fork(self) -> None:
+        # In the child of a fork a thread that uploads is gone, and how long loading took its parent tells.
+        self._making = threading.Lock()
+        self._one = threading.Lock()
+        self._noticed = deque(noticed._replace(load_ns=None) for noticed in self._noticed)
 
     def notice(self, loaded: LoadedModel, load_ns: int | None = None) -> None:
         """A model was loaded; those that take tensors count nothing."""

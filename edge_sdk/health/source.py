@@ -36,7 +36,12 @@ class Source:
         self._outputs = _scores(noticed.record)
         self._shape = shape_of(noticed.record)
         ns = noticed.load_ns
+        self.begin_again()
         self._loads: Sketch = Counter() if ns is None else Counter([sketch.latency_bin(ns)])
+
+    def begin_again(self) -> None:
+        """For the child of a fork, whose counters have begun again too."""
+        self._loads = Counter()
         self._counts: Counter[str] = Counter()
         self._latencies: dict[str, Sketch] = {"latency.queue": Counter(), "latency.compute": Counter()}
 

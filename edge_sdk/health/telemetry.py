@@ -24,6 +24,7 @@ from edge_sdk.health.alerts import HealthSettings, alerts_of
 from edge_sdk.health.noise import BitDice
 from edge_sdk.health.privacy import Budget, PrivacySettings, Shape, privatise
 from edge_sdk.health.queue import Limits, Queue
+from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.store import Cache, Clock
 
 
@@ -63,8 +64,12 @@ class Telemetry:
         self._cut, self._settings, self._health = cut, settings, health
         self._random = cache.disk.system.random
         self._budget = Budget(self.queue.folder, cache.disk, clock)
-        self._keeping = threading.Lock()
+        self._after_fork()
+        remake_after_fork(self)
         self.begin()
+
+    def _after_fork(self) -> None:
+        self._keeping = threading.Lock()
 
     def begin(self) -> None:
         """Make the queue where there is none. A full disk is no reason not to predict: :meth:`keep` tries again."""

@@ -6,7 +6,6 @@ less work than counting under a lock, and no thread ever waits for another.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_sdk.predict.latency import LatencyHistogram, LatencyRecorder
+from edge_sdk.runtime.pool import remake_after_fork
 
 FALLBACK: Final = "fallbacks"
 STALE: Final = "stale"
@@ -79,7 +79,7 @@ class PredictionCounts:
 
 
 class PredictionCounters:
-    """Counts; any thread may. About 0.15 us a call. A forked child goes on from its parent's counts.
+    """Counts; any thread may. About 0.15 us a call. A forked child begins at nothing: its parent tells the rest.
 
     Attributes:
         recent: the latest single predictions that were computed, until somebody takes them out. They stay in memory.
@@ -91,10 +91,16 @@ class PredictionCounters:
         self._append = self._gathered.append
         self.recent: deque[Seen] = deque(maxlen=RECENT)
         self.saw = self.recent.append
+        self._after_fork()
+        remake_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # In the child of a fork the thread that held the lock may be gone.
+        self._lock = threading.Lock()
+        self._gathered.clear()
+        self.recent.clear()
         self._queue, self._compute = LatencyRecorder(), LatencyRecorder()
         self._others: Counter[str] = Counter()
-        self._lock = threading.Lock()
-        self._process = os.getpid()
 
     def count(self, event: Event) -> None:
         """One event more."""
@@ -122,8 +128,6 @@ class PredictionCounters:
             return PredictionCounts(self._queue.snapshot(), self._compute.snapshot(), **counts)
 
     def _sort(self) -> None:
-        if os.getpid() != self._process:  # forked, perhaps while a thread that is gone here held the lock
-            self._lock, self._process = threading.Lock(), os.getpid()
         with self._lock:
             # Others go on appending: take as many as there are now, no more.
             taken = [self._gathered.popleft() for _ in range(len(self._gathered))]

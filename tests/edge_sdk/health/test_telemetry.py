@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,30 @@ def test_no_sketch_is_of_a_few_predictions_beside_many_batches(
     assert tally.counts["prediction.fresh"] == 50 + singles
     sketched = {name for name in tally.histograms if not name.startswith("latency.")}
     assert sketched == ({*(f"feature.{name}" for name in ROW), "score.probability"} if told else set())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_forked_worker_tells_what_it_counted_itself(
+    device: Device, server: Collecting, looked: bool
+) -> None:
+    client = open_telling(device, server)
+    predict(client, 60)
+    if looked:
+        client.health()
+    with client._health._one:  # as a thread would hold it that uploads
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            predict(client, 55)
+            client.upload_telemetry()
+            (report,) = server.reports
+            sketched = report.window.tally.histograms["feature.effort"].total()
+            os._exit(report.window.predictions if sketched == 55 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 55
+    assert client.upload_telemetry().sent == 1
+    assert server.predictions == 60
 
 
 def test_conditions_hold_it_back(device: Device, server: Collecting) -> None:
