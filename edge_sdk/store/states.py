@@ -88,9 +88,13 @@ class States:
         path = self._path(state.generation)
         if not self._disk.write_new(path, state.to_bytes(), durable=durable):
             return False
-        newest, highest = self._read()
-        if highest == state.generation or set(state.commits[-1:]) & set(newest.commits):
-            return True  # nobody, or somebody who went on from this one
+        stamp = self._disk.stamp(path)
+        if self._numbers()[-1:] == [state.generation]:
+            self._known = stamp, state
+            return True
+        newest, _highest = self._read()
+        if set(state.commits[-1:]) & set(newest.commits):
+            return True  # others went on from this one
         # The number was free because it had been tidied away: others were far ahead already.
         self._disk.remove(path)
         return False
@@ -113,22 +117,32 @@ class States:
         for _ in range(_TRIES):
             numbers = self._numbers()
             for number in reversed(numbers):
-                stamp = self._disk.stamp(self._path(number))
-                data = self._disk.read(self._path(number))
-                if data is None:
-                    continue
-                try:
-                    state = replace(State.from_bytes(data), generation=number)
-                except FormatError:
-                    continue  # torn or rotten: the one before it is one step old
-                self._known = stamp, state
-                return state, numbers[-1]
+                state = self._state(number)
+                if state is not None:
+                    return state, numbers[-1]
             if numbers == self._numbers():  # else others wrote and tidied up meanwhile
                 break
         raise StoreError(
             f"{self._folder} holds no whole state; delete the folder {self._folder.parent} and fetch again, "
             "nothing else is lost"
         )
+
+    def _state(self, number: int) -> State | None:
+        """The state of this number; None where it is gone, or torn or rotten: then the one before is one step old."""
+        stamp = self._disk.stamp(self._path(number))
+        if self._known is not None and stamp is not None:
+            known_stamp, known = self._known
+            if (known.generation, known_stamp) == (number, stamp):
+                return known
+        data = self._disk.read(self._path(number))
+        if data is None:
+            return None
+        try:
+            state = replace(State.from_bytes(data), generation=number)
+        except FormatError:
+            return None
+        self._known = stamp, state
+        return state
 
     def _numbers(self) -> list[int]:
         matches = (_NAME.fullmatch(name) for name in self._disk.names(self._folder))
