@@ -18,7 +18,6 @@ from edge_sdk.errors import DeadlineExceeded, EdgeError, NotAvailable, RetryLate
 from edge_sdk.loading import Progress, silent
 from edge_sdk.update.asking import ask, more_than_signed
 from edge_sdk.update.control import Cancelled, Control
-from edge_sdk.update.digesting import Digest, Digester
 from edge_sdk.update.retrying import Retries, RetryPolicy
 from edge_sdk.update.segments import Segments, list_length
 from edge_sdk.update.transport import Transport
@@ -118,8 +117,7 @@ def download(
         VerificationError: the servers send other bytes, or more, than were signed.
         StoreError: the disk refuses.
     """
-    with Digester() as digester:
-        _Download(wanted, partial, means, control or Control(), progress, digester).run()
+    _Download(wanted, partial, means, control or Control(), progress).run()
 
 
 class _Paused(Exception):
@@ -128,22 +126,16 @@ class _Paused(Exception):
 
 class _Download:
     def __init__(
-        self,
-        wanted: Wanted,
-        partial: Partial,
-        means: Means,
-        control: Control,
-        progress: Progress,
-        digester: Digester,
+        self, wanted: Wanted, partial: Partial, means: Means, control: Control, progress: Progress
     ) -> None:
         self._wanted, self._partial, self._means = wanted, partial, means
-        self._control, self._progress, self._digester = control, progress, digester
+        self._control, self._progress = control, progress
         self._retries: Retries = means.retry.begin(wanted.name, control, means.monotonic)
         self._path = wanted.path or f"/v1/bundles/{wanted.sha256}"
         self._tags: dict[str, str | None] = dict.fromkeys(means.servers, f'"{wanted.sha256}"')
         self._bad: Counter[tuple[str, int]] = Counter()
         self._synced = means.monotonic()
-        self._under_way: tuple[int, Digest] | None = None
+        self._under_way: tuple[int, hashlib._Hash] | None = None
 
     def run(self) -> None:
         self._segments = self._listed()
@@ -201,17 +193,17 @@ class _Download:
         self._done = 0
         for index, digest in enumerate(self._segments.digests):
             start, stop = self._segments.bounds(index)
-            if stop <= there and self._hashed(start, stop).value() == digest:
+            if stop <= there and self._hashed(start, stop).digest() == digest:
                 self._done += stop - start
                 continue
             self._missing.add(index)
             self._held[index] = there - start if start < there < stop else 0
             self._done += self._held[index]
 
-    def _hashed(self, start: int, stop: int) -> Digest:
-        digest = self._digester.begin()
+    def _hashed(self, start: int, stop: int) -> hashlib._Hash:
+        digest = hashlib.sha256()
         for at in range(start, stop, _READ):
-            digest.add(self._partial.read(at, min(_READ, stop - at)))
+            digest.update(self._partial.read(at, min(_READ, stop - at)))
         return digest
 
     # -- fetching --------------------------------------------------------------------------------------
@@ -292,13 +284,13 @@ class _Download:
         if self._under_way is None or self._under_way[0] != index:
             self._under_way = index, self._hashed(start, at)
         digest = self._under_way[1]
-        digest.add(data)
         self._partial.write(at, data)
+        digest.update(data)
         self._held[index] += len(data)
         self._done += len(data)
         if at + len(data) == stop:
             self._under_way = None
-            if digest.value() == self._segments.digests[index]:
+            if digest.digest() == self._segments.digests[index]:
                 self._missing.remove(index)
                 if self._missing:
                     self._partial.begin_sync(start, stop - start)

@@ -25,4 +25,4 @@ class HttpLimits:
     grace_s: float = 30.0
     slowest_bytes_per_s: float = 500.0
     redirects: int = 3
-    piece_bytes: int = 262_144
+    piece_bytes: int = 1_048_576

@@ -23,7 +23,7 @@ from device_tests.simulator.repository import SERVER
 from edge_sdk.contract.framing import segment_list
 from edge_sdk.errors import EdgeError, VerificationError
 from edge_sdk.store.partial import Partial
-from edge_sdk.update import asking, digesting
+from edge_sdk.update import asking, downloading
 from edge_sdk.update.http import HttpLimits, HttpTransport
 from edge_sdk.update.transport import NO_HEADERS, Answer
 from tests.device_tests.unchecked import without_hash_checks
@@ -89,7 +89,7 @@ class TestControls:
         assert run.judge(fault)[1] == []
         assert sum(fetched) <= length + (1 << 20) + 5000
         with monkeypatch.context() as patch:
-            patch.setattr(digesting, "hashlib", _hashlib_that_agrees())
+            patch.setattr(downloading, "hashlib", _hashlib_that_agrees())
             found = {violation.invariant for violation in run.judge(fault)[1]}
             assert found == {"heals"}
 
