@@ -48,11 +48,11 @@ class World:
     before: Mapping[str, bytes]
     after: Mapping[str, bytes]
 
-    def site(self, *, news: bool) -> Site:
-        """What is served, made anew."""
+    def site(self, *, news: bool, bytes_per_s: int = 0) -> Site:
+        """What is served, made anew, over a link of this speed."""
         if news:
-            return Site(self.after, "2" * 40, self.new.served)
-        return Site(self.before, "1" * 40, self.old.served)
+            return Site(self.after, "2" * 40, self.new.served, bytes_per_s)
+        return Site(self.before, "1" * 40, self.old.served, bytes_per_s)
 
     def path(self, *, news: bool) -> str:
         """The name of the artifact."""

@@ -10,6 +10,7 @@ import hashlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Site:
         files: by path.
         commit: of the Hub's repository: 40 hexadecimal digits.
         bundle: the file that faults happen to, under whichever path.
+        bytes_per_s: how fast the link is; 0 where nothing but the machine sets a limit.
         faults: for the next answers with it, one each.
         sent: bytes of it that were sent.
         reached: set where a stall or a hold begins.
@@ -53,10 +55,16 @@ class Site:
     files: Mapping[str, bytes]
     commit: str
     bundle: bytes
+    bytes_per_s: int = 0
     faults: list[Fault] = field(default_factory=list)
     sent: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
+    tags: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Ahead of time: whoever asks twice would wait for two digests of 10 MB.
+        self.tags = {path: f'"{hashlib.sha256(data).hexdigest()}"' for path, data in self.files.items()}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -74,11 +82,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
     def _answer(self, with_body: bool) -> None:
-        data = self.site.files.get(self.path.partition("?")[0])
+        path = self.path.partition("?")[0]
+        data = self.site.files.get(path)
         if data is None:
             self._status(404)
             return
-        etag = f'"{hashlib.sha256(data).hexdigest()}"'
+        etag = self.site.tags[path]
         faulty = with_body and data is self.site.bundle and self.site.faults
         fault = self.site.faults.pop(0) if faulty else None
         if fault is not None and fault.kind == "busy":
@@ -118,9 +127,12 @@ class _Handler(BaseHTTPRequestHandler):
             changed[fault.at] ^= 1
             whole = memoryview(changed)
         end = max(min(stop, fault.at), start) if fault and fault.kind != "damage" else stop
+        begun, rate = time.monotonic(), self.site.bytes_per_s
         try:
             for at in range(start, end, _PIECE):
                 piece = whole[at : min(at + _PIECE, end)]
+                if rate:
+                    time.sleep(max(begun + (at + len(piece) - start) / rate - time.monotonic(), 0))
                 self.wfile.write(piece)
                 if data is self.site.bundle:
                     self.site.sent += len(piece)
