@@ -70,6 +70,11 @@ class Shared(Generic[T]):
         """Cancel it for everybody."""
         self._control.cancel()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the thread of the work: in the progress of a caller."""
+        return threading.current_thread() is self._thread
+
     def ended(self) -> None:
         """Wait until it has ended."""
         self._thread.join()

@@ -150,7 +150,10 @@ class Updates:
         return dict(self._background)
 
     def close(self) -> None:
-        """Cancel what is under way, wait until it has ended, and close the connections."""
+        """Cancel what is under way, wait until it has ended, and close the connections.
+
+        What calls this from its own progress cannot be waited for: it ends when that returns.
+        """
         with self._lock:
             self._closed = True
             running = list(self._running)
@@ -158,6 +161,8 @@ class Updates:
             shared.cancel()
         if self._http is not None:
             self._http.close()
+        if any(shared.is_here for shared in running):
+            return
         for shared in running:
             shared.ended()
         self.wait()

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from edge_sdk import (
     Control,
     DeadlineExceeded,
     InputError,
+    NotAvailable,
     RefreshStatus,
     RetryPolicy,
     UpdatePolicy,
@@ -324,6 +325,26 @@ def test_a_background_update_is_cancelled_by_its_control(device: Device, gated: 
     assert client.status()["background"][MODEL]["status"] == "cancelled"
     gated.each = lambda: None
     assert client.update(MODEL, BACKGROUND).status is UpdateStatus.STARTED, "it may be begun again"
+
+
+@pytest.mark.parametrize("policy", [UpdatePolicy.LATEST, BACKGROUND])
+def test_a_progress_may_close_the_client(device: Device, news: Sealed, policy: UpdatePolicy) -> None:
+    client = device.open()
+    client.model(MODEL)
+    stages = []
+
+    def close_it(stage: str, done: int, total: int) -> None:
+        stages.append(stage)
+        client.close()
+
+    with nullcontext() if policy is BACKGROUND else pytest.raises(Cancelled):
+        client.update(MODEL, policy, progress=close_it)
+    if policy is BACKGROUND:
+        assert client.wait()[MODEL].status is UpdateStatus.CANCELLED
+    assert stages == ["metadata"], "it ended there"
+    with pytest.raises(NotAvailable, match="closed"):
+        client.model(MODEL)
+    assert device.predicts()[0] == 1
 
 
 def test_however_it_ends_in_the_background_it_may_be_begun_again(device: Device) -> None:
