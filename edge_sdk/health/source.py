@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_sdk.contract import sketch
 from edge_sdk.contract.sketch import Sketch
-from edge_sdk.contract.telemetry import LATENCIES, MAX_HISTOGRAMS, Tally
+from edge_sdk.contract.telemetry import Tally
 from edge_sdk.health.latencies import sketch_of
 from edge_sdk.predict.counters import PredictionCounts
 from edge_sdk.predict.prediction import Reason
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from edge_sdk.contract.record import Record
     from edge_sdk.health.reporter import Noticed
 
-_MOST_NAMED: Final = MAX_HISTOGRAMS - len(LATENCIES)
 _LONGEST_NAME: Final = 100
+MOST_NAMED: Final = 128
+"""With the longest names, the default noise in every bin and the latencies, so many fill a report."""
 
 
 class Source:
@@ -77,9 +78,9 @@ class Source:
 
 
 def shape_of(record: Record) -> tuple[str, ...]:
-    """Names of the sketches of a model: its features and scores, as many as a report has room for."""
-    names = [*(f"feature.{f.name}" for f in record.features), *(f"score.{name}" for name in _scores(record))]
-    return tuple(name for name in names if len(name.partition(".")[2]) <= _LONGEST_NAME)[:_MOST_NAMED]
+    """Names of the sketches of a model: its scores and features, as many as a report has room for."""
+    names = [*(f"score.{name}" for name in _scores(record)), *(f"feature.{f.name}" for f in record.features)]
+    return tuple(name for name in names if len(name.partition(".")[2]) <= _LONGEST_NAME)[:MOST_NAMED]
 
 
 def _scores(record: Record) -> list[str]:

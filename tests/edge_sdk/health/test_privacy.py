@@ -6,6 +6,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 from threading import Barrier, Thread
@@ -13,13 +14,14 @@ from typing import TypeVar
 
 import pytest
 
-from edge_sdk.contract.telemetry import Tally
+from edge_sdk.contract.telemetry import COUNTS, HISTOGRAMS, LATENCIES, MAX_BYTES, Report, Tally, Window
 from edge_sdk.errors import InputError
 from edge_sdk.health import noise
 from edge_sdk.health.noise import BitDice, Dice, chance_exp, discrete_laplace
 from edge_sdk.health.privacy import Budget, PrivacySettings, Shape, bounded, privatise
+from edge_sdk.health.source import MOST_NAMED
 from edge_sdk.store.disk import Disk
-from tests.edge_sdk.health.windows import START, Faulty
+from tests.edge_sdk.health.windows import START, Faulty, subject
 
 T = TypeVar("T")
 
@@ -196,6 +198,17 @@ def test_processes_share_the_budget(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert Counter(got) == {True: 10, False: 10}
+
+
+def test_the_widest_model_fits_into_a_report_with_noise() -> None:
+    """One that is too long would be dropped, and its budget spent for nothing, day after day."""
+    name, dice = f"feature.{'n' * 97}", BitDice(random.Random(1).randbytes)
+    bins = dict.fromkeys(LATENCIES, HISTOGRAMS["latency"])
+    bins |= {f"{name}{number:03}": HISTOGRAMS["feature"] for number in range(MOST_NAMED)}
+    tally, privacy = privatise(Tally(), Shape(COUNTS, bins), PrivacySettings(), dice)
+    report = Report(Window(subject(), START, START + timedelta(hours=1), tally), "0" * 32, (), privacy)
+    assert len(report.to_bytes()) <= MAX_BYTES
+    assert Report.from_bytes(report.to_bytes()) == report
 
 
 @pytest.mark.parametrize("wrong", [(0, 1000, 1), (2000, 1000, 1), (1, 1, 0)])
