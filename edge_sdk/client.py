@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from edge_sdk.baselines import Baseline, find_baselines
 from edge_sdk.chain import Chain
 from edge_sdk.contract import identifiers
-from edge_sdk.contract.manifest import Artifact
 from edge_sdk.erasing import EraseScope, Receipt, erase, finish_erasing
 from edge_sdk.errors import FormatError, InputError
 from edge_sdk.health.alerts import HealthSettings
@@ -376,57 +375,22 @@ class EdgeClient:
     def status(self) -> dict[str, Any]:
         """What the cache holds: models, marks, bytes; how updates in the background ended, and why keys that are lent
         to this device could not be renewed. Beside it, the baselines of the app."""
-        state = self._cache.state()
-        marks = state.marks
+        from edge_sdk.status import described, status_of
+
+        made = self._made
         return {
-            "cache": str(self._cache.folder),
-            "generation": state.generation,
-            "install_id": state.install_id,
+            **status_of(self._cache, self._keyring),
             "channel": self._channel,
-            "bytes": self._cache.size(),
-            "signed_time": identifiers.format_time(marks.signed_time) if marks.signed_time else None,
-            "metadata": {role: mark.version for role, mark in marks.roles.items()},
-            "models": {
-                name: {
-                    "active": None if slot.withdrawn else self._described_here(slot.active),
-                    "previous": None if slot.previous is None else self._described_here(slot.previous),
-                    **({"withdrawn": slot.withdrawn} if slot.withdrawn else {}),
-                }
-                for name, slot in sorted(state.models.items())
-            },
             "baselines": {
-                name: self._described(baseline.artifact) for name, baseline in sorted(self._baselines.items())
-            },
-            "failures": {
-                digest: {"times": failure.times, "reason": failure.reason, "quarantined": failure.final}
-                for digest, failure in state.failures.items()
+                name: described(baseline.artifact, self._keyring)
+                for name, baseline in sorted(self._baselines.items())
             },
             "background": {
                 name: {"status": done.status.value, "detail": done.detail}
-                for name, done in sorted(({} if self._made is None else self._made.background).items())
+                for name, done in sorted(({} if made is None else made.background).items())
             },
             **self._health.status(),
-            "not_renewed": [] if self._made is None else list(self._made.not_renewed),
-        }
-
-    def _described_here(self, artifact: Artifact) -> dict[str, Any]:
-        from edge_sdk.store.verifying import quick_problem
-
-        problem = quick_problem(self._cache, artifact)
-        return {**self._described(artifact), **({"problem": problem} if problem else {})}
-
-    def _described(self, artifact: Artifact) -> dict[str, Any]:
-        entry, lease_end = artifact.entry, self._keyring.lease_end(artifact)
-        return {
-            "model_version": entry.model_version,
-            "release": entry.release,
-            "channel": entry.channel,
-            "target": entry.target,
-            "recipe": entry.recipe,
-            "tier": entry.tier,
-            "bytes": artifact.length,
-            "sha256": artifact.sha256,
-            **({"lease_ends": identifiers.format_time(lease_end)} if lease_end else {}),
+            "not_renewed": [] if made is None else list(made.not_renewed),
         }
 
     def verify(self, level: VerifyLevel | None = None) -> tuple[Finding, ...]:

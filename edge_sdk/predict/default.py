@@ -37,7 +37,7 @@ class _Nothing:
         self.signatures: tuple[Signature, ...] = ()
 
     def run(self, inputs: object) -> dict[str, Array]:
-        raise NotImplementedError
+        raise AssertionError("a pool that makes no sessions lends none")
 
     def reset(self) -> None:
         """Nothing to forget."""
