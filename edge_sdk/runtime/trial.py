@@ -41,6 +41,9 @@ _OUT_OF_TIME = getattr(
 )  # a status that nothing has, where the system sets no limit
 # One thread each: a trial must not take the machine from what the app is doing.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
+# glibc then fills memory that is handed out and taken back. A model that makes the library read what nobody wrote loads
+# as long as that happens to be zeros, as in a young process, and kills an older one. Not where a trial measures.
+_FILLED = {"MALLOC_PERTURB_": "165"}
 # Without these some systems do not find the interpreter's own libraries.
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _FAMILIES: Mapping[str, type[EdgeError]] = {
@@ -148,7 +151,9 @@ def try_out(
         "memory_bytes": limits.memory_bytes,
     }
     head = json.dumps(job).encode() + b"\n"
-    said, status, late = _child((head, payload, cases or b""), limits.wall_s, executable or sys.executable)
+    environment = child_environment() | (_FILLED if cases is None else {})
+    parts = (head, payload, cases or b"")
+    said, status, late = _child(parts, limits.wall_s, executable or sys.executable, environment)
     ready, _, report = said.partition(b"\n")
     if late:
         raise ModelTooSlow(f"the model was not done after {limits.wall_s:g} s in a child process")
@@ -167,7 +172,9 @@ def child_environment() -> dict[str, str]:
     return {**_ENVIRONMENT, **{name: os.environ[name] for name in _KEPT if name in os.environ}}
 
 
-def _child(parts: tuple[bytes, ...], wall_s: float, executable: str) -> tuple[bytes, int, bool]:
+def _child(
+    parts: tuple[bytes, ...], wall_s: float, executable: str, environment: Mapping[str, str]
+) -> tuple[bytes, int, bool]:
     """What the child said, how it ended, and whether it was killed for being late."""
     if getattr(sys, "frozen", False) or not executable:
         raise TrialUnavailable("there is no Python interpreter to start; prove the model elsewhere")
@@ -177,7 +184,7 @@ def _child(parts: tuple[bytes, ...], wall_s: float, executable: str) -> tuple[by
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=child_environment(),
+            env=environment,
             bufsize=0,
         )
     except OSError as error:

@@ -21,6 +21,7 @@ from edge_sdk.runtime.model import Model
 from edge_sdk.runtime.opening import open_model
 from edge_sdk.runtime.zeros import FREE_SIDES, zeros
 
+_LOADS = 8
 _TIMED_RUNS = 50
 _TIMED_NS = 250_000_000
 
@@ -102,6 +103,8 @@ def _trial(
     started = time.perf_counter_ns()
     model = open_model(payload, engine, 1, state=state, proven=True)
     load_ms = (time.perf_counter_ns() - started) / 1e6
+    if cases is None:
+        _load_again(payload, engine, state)
     compared, times = 0, []
     if cases is not None:
         known = golden.from_bytes(cases)
@@ -121,6 +124,15 @@ def _trial(
         "runs": len(times),
         "compared": compared,
     }
+
+
+def _load_again(payload: bytes, engine: str, state: str | None) -> None:
+    """Load as a host does for further sessions: what reads memory that nobody wrote may get away with it once."""
+    begun = time.perf_counter_ns()
+    for _ in range(_LOADS - 1):
+        open_model(payload, engine, 1, state=state, proven=True).close()
+        if time.perf_counter_ns() - begun > _TIMED_NS:
+            break
 
 
 def _prove(model: Model, case: golden.Case, tolerances: Mapping[str, Tolerance]) -> int:

@@ -83,6 +83,44 @@ def test_a_deadly_model_is_one_clear_error(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def slice_of_nothing() -> bytes:
+    """A graph that runs once, at the start: its slice has no inputs, so the library reads beyond the list."""
+
+    def add(tree: Any) -> None:
+        schema = models.schema()
+        names = schema.BuiltinOperator
+        for number in (names.CALL_ONCE, names.STRIDED_SLICE):
+            code = schema.OperatorCodeT()
+            code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
+            tree.operatorCodes.append(code)
+        tensor, sliced, once, graph = (
+            schema.TensorT(),
+            schema.OperatorT(),
+            schema.OperatorT(),
+            schema.SubGraphT(),
+        )
+        tensor.name, tensor.shape = b"t", [1]
+        sliced.opcodeIndex, sliced.inputs, sliced.outputs = len(tree.operatorCodes) - 1, [], [0]
+        graph.name, graph.tensors, graph.operators = b"once", [tensor], [sliced]
+        graph.inputs, graph.outputs = [], []
+        once.opcodeIndex, once.inputs, once.outputs = len(tree.operatorCodes) - 2, [], []
+        once.builtinOptionsType = schema.BuiltinOptions.CallOnceOptions
+        once.builtinOptions = schema.CallOnceOptionsT()
+        once.builtinOptions.initSubgraphIndex = len(tree.subgraphs)
+        tree.subgraphs.append(graph)
+        tree.subgraphs[0].operators.insert(0, once)
+
+    return models.changed(models.either(), add)
+
+
+def test_what_reads_memory_that_nobody_wrote_does_not_get_away_with_it() -> None:
+    """Loaded once, in memory as a young process has it, it does every second time; and then it killed the host."""
+    deadly = slice_of_nothing()
+    for _ in range(4):
+        with pytest.raises(ModelCrashed, match="signal SIG"):
+            try_out(deadly, "litert")
+
+
 def test_they_are_deadly_indeed(tmp_path: Path) -> None:
     """The control: without the trial, the process is gone."""
     (tmp_path / "deadly.tflite").write_bytes(split())
