@@ -82,8 +82,9 @@ def make(cache: Cache, undertaking: Undertaking, keyring: Keyring, offer: Offer,
         StoreError: the disk refuses.
     """
     try:
-        delta = _fetch(cache, undertaking, offer, artifact)
+        # First, since a lease of the old bundle that has ended makes the delta useless.
         key, base_key = keyring.unlock(artifact).key, keyring.unlock(offer.base).key
+        delta = _fetch(cache, undertaking, offer, artifact)
         made = deltas.rebuild(delta, offer.base, lambda: _plain(cache, offer.base, base_key), artifact, key)
         # From here on as if it were downloaded: whatever lies there is good, or found to be wrong, segment by segment.
         with cache.partial(artifact.sha256) as partial:

@@ -118,6 +118,29 @@ def test_keys_that_are_lent(make_device: Callable[[Repository], Device], reposit
     assert (device.folder / "blobs" / new.sha256).read_bytes() == new.served
 
 
+def test_from_a_bundle_whose_lease_has_ended_none_is_fetched(
+    make_device: Callable[[Repository], Device], repository: Repository
+) -> None:
+    device = make_device(repository)
+    keys = DataKey.fresh(), DataKey.fresh()
+    old, new = model(1, keys[0]), model(2, keys[1])
+    for sealed, key in zip((old, new), keys, strict=True):
+        repository.key_server.keys[sealed.sha256] = key.secret
+    client = device.open(root=repository.root, credential=repository.key_server.enrolled())
+    repository.publish(old)
+    client.update(MODEL)
+    device.now = repository.live(31)
+    repository.publish(new, recalled=(1,))  # so its lease is not renewed
+    path = f"/v1/deltas/{old.sha256}/{new.sha256}"
+    repository.files[path] = make_delta(old, new, *keys)
+    device.network.requests.clear()
+    done = client.update(MODEL)
+    assert done.release == 2
+    assert "whole, as its delta did not do: " in done.detail
+    assert "the lease of the key ended" in done.detail
+    assert device.network.requests.count(path) == 1, "it was asked whether there is one"
+
+
 def test_without_a_delta(site: Site) -> None:
     del site.repository.files[site.path]
     done = site.client().update(MODEL)
