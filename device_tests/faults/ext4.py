@@ -124,7 +124,7 @@ def cuts(
         scenario: which.
         base: an empty folder.
         make: the controls take something out of it.
-        every: take each so-manieth step only, and the last.
+        every: take every Nth step only, and the last.
 
     Yields:
         The name of the call, whether its image was another than the one before, and what did not hold.
@@ -166,7 +166,7 @@ def run(names: Sequence[str] = NAMES, every: int = 1, progress: Progress = unwat
 
     Args:
         names: of scenarios.
-        every: take each so-manieth step only, and the last.
+        every: take every Nth step only, and the last.
         progress: told the scenario and how many steps are done; not how many there are.
 
     Raises:

@@ -181,7 +181,7 @@ def run(
     Args:
         scenarios: which.
         faults: which.
-        every: take each so-manieth point of a scenario only; the last one always.
+        every: take every Nth point of a scenario only; the last one always.
         progress: told the scenario, how many points are done, and how many there are.
         make_power: makes the disk.
     """

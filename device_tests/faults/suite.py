@@ -66,8 +66,8 @@ def run(parts: Sequence[str] = PARTS, every: int = 1, progress: Progress = unwat
 
     Args:
         parts: which.
-        every: take each so-manieth point only, and as large a share of the corruptions; of the system calls and the
-            steps on ext4, which take longer, each 8 times so-manieth.
+        every: take every Nth point only, and as large a share of the corruptions; of the system calls and the
+            steps on ext4, which take longer, a quarter of that.
         progress: told the scenario, how many points are done, and how many there are.
     """
     outcome = Outcome()
@@ -90,4 +90,4 @@ def run(parts: Sequence[str] = PARTS, every: int = 1, progress: Progress = unwat
 
 
 def _longer(every: int) -> int:
-    return every if every == 1 else 8 * every
+    return every if every == 1 else 4 * every

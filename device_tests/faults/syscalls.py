@@ -221,7 +221,7 @@ def run(names: Sequence[str] = NAMES, every: int = 1, progress: Progress = unwat
 
     Args:
         names: of scenarios.
-        every: take each so-manieth point only.
+        every: take every Nth point only.
         progress: told the scenario, how many points are done, and how many there are.
 
     Raises:

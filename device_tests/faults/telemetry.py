@@ -177,7 +177,7 @@ def run(every: int = 1, progress: Progress = unwatched) -> Report:
     """Run all of it.
 
     Args:
-        every: take each so-manieth point only.
+        every: take every Nth point only.
         progress: told the scenario, how many points are done, and how many there are.
     """
     report, prepared = Report(), TelemetryRun()
