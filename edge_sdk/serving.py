@@ -12,6 +12,7 @@ from edge_sdk.chain import Chain
 from edge_sdk.contract.manifest import Artifact
 from edge_sdk.errors import NotAvailable
 from edge_sdk.predict.prediction import Reason
+from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.store import Cache, Slot, State
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class ServingModels:
         self._models: dict[str, _Held] = {}
         # A model that was replaced serves whoever still holds it, and is gone when nobody does.
         self._alive: weakref.WeakSet[LoadedModel] = weakref.WeakSet()
+        self._after_fork()
+        remake_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # In the child of a fork a thread that was loading is gone.
         self._loading = threading.Lock()
 
     def model(self, name: str) -> LoadedModel:

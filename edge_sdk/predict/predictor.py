@@ -162,7 +162,8 @@ class Predictor:
             table: columns by name (missing ones get the record's default), or an array [rows][features] in
                 the model's order.
             feature_age_s: age of the oldest.
-            deadline_ms: how long to wait for sessions. What was computed is never thrown away for being late.
+            deadline_ms: how long to wait for sessions. Computing that takes longer is not late; but where a session
+                for some of the rows cannot be had in time, the record's fallback answers for all of them.
 
         Raises:
             InputError: an unknown name, columns of different length, or something that is no finite number.

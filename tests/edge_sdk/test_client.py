@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -415,6 +417,19 @@ def test_what_is_received_passes_through_no_folder_but_the_cache(
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda *_, **__: pytest.fail("a file somewhere else"))
     device.repository.publish(fake_model(0.2, 2))
     assert device.open().update(MODEL).release == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_worker_forked_while_a_thread_loads_a_model(device: Device) -> None:
+    client = device.open()
+    with client._serving._loading:
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            os._exit(10 + client.model(MODEL).predict(ROW, deadline_ms=60_000).release)
+    # 1 would be what the child of a failing test ends with.
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 11
 
 
 class TestRememberedAnswers:

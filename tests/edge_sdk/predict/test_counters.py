@@ -61,6 +61,6 @@ def test_a_child_forked_in_the_middle_counts_from_nothing() -> None:
         if child == 0:
             signal.alarm(10)  # a deadlock ends as a failure
             counters.count((1, 1))
-            os._exit(counters.snapshot().queue.count)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+            os._exit(10 + counters.snapshot().queue.count)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 11
     assert counters.snapshot().queue.count == 1
