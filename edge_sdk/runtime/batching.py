@@ -122,7 +122,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._came = threading.Condition(self._lock)
         self._queue: deque[_Ticket] = deque()
-        self._led = False
+        self._leader: _Ticket | None = None
 
     def run(self, inputs: Mapping[str, Any], *, deadline_ns: int | None = None) -> dict[str, Array]:
         """``Model.run``, perhaps together with others.
@@ -171,8 +171,8 @@ class Batcher:
         with self._lock:
             if len(self._queue) >= self._settings.max_waiting:
                 raise PoolBusy(f"{len(self._queue)} calls already wait to be batched; try again later")
-            if not self._led:
-                self._led, ticket.turn = True, _Turn.LEAD
+            if self._leader is None:
+                self._leader, ticket.turn = ticket, _Turn.LEAD
             self._queue.append(ticket)
             self._came.notify()
 
@@ -185,19 +185,19 @@ class Batcher:
         ticket.wake.acquire()  # it is in a batch that has its session: only the run is ahead
 
     def _withdraw(self, ticket: _Ticket) -> bool:
-        """Leave the queue, if still in it; whoever was called to lead calls the next."""
+        """Leave the queue, if still in it; who leads, and was interrupted before it called the next, does so now."""
         with self._lock:
-            if ticket not in self._queue:
-                return False
-            self._queue.remove(ticket)
-            if ticket.turn is _Turn.LEAD:
+            waited = ticket in self._queue
+            if waited:
+                self._queue.remove(ticket)
+            if self._leader is ticket:
                 self._call_next()
-            return True
+            return waited
 
     def _call_next(self) -> None:
-        self._led = bool(self._queue)
-        if self._queue:
-            self._queue[0].tell(_Turn.LEAD)
+        self._leader = self._queue[0] if self._queue else None
+        if self._leader is not None:
+            self._leader.tell(_Turn.LEAD)
 
     def _lead(self, ticket: _Ticket) -> None:
         """Collect a batch and run it; every one in it is told, whatever happens."""

@@ -239,6 +239,24 @@ def test_an_interrupted_leader_leaves_the_lead_to_the_next(engine: Counting, mod
     assert runs.stats().batches == 1
 
 
+@pytest.mark.parametrize("where", ["_take", "_call_next"])
+def test_a_leader_that_is_interrupted_with_its_batch_in_hand(
+    engine: Counting, model: Model, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would lead ever after, and every further call would wait until its deadline."""
+    runs = batcher(engine, model, 2, max_wait_s=0)
+
+    def interrupt() -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, where, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        runs.run(row(1))
+    assert runs.run(row(2), deadline_ns=model.pool.clock() + 10**10)["y"].tolist() == [[-2, -2]]
+    assert model.stats().idle == 1
+
+
 def test_many_threads_get_their_own_answers(affine: Callable[..., bytes]) -> None:
     """Within a tolerance: rows in a batch may differ in their last bits from rows alone."""
     threads = Threads()
