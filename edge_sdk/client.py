@@ -12,6 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.arguments import (
+    check_callable,
+    check_engine,
+    check_kind,
+    check_sessions,
+    path_text,
+    texts,
+)
 from edge_sdk.baselines import Baseline, find_baselines
 from edge_sdk.chain import Chain
 from edge_sdk.contract import identifiers
@@ -170,14 +178,25 @@ class EdgeClient:
             StoreError: the cache is damaged, or the disk refuses.
         """
         _check_arguments(channel, credential, max_sessions)
+        check_engine(engine)
+        if root is not None:
+            check_kind("root", root, bytes)
+        for what, given in (("clock", clock), ("random", random)):
+            if given is not None:
+                check_callable(what, given)
+        folder, wanted = Path(path_text("cache_dir", cache_dir)), texts("recipes", recipes)
         engine_name = engine if isinstance(engine, str) else engine.name
-        can = capabilities_of(engine_name) if capabilities is None else frozenset(capabilities)
+        can = (
+            capabilities_of(engine_name)
+            if capabilities is None
+            else frozenset(texts("capabilities", capabilities))
+        )
         base = None if server is None else _base_url(server)
         others = _mirrors(mirrors)
         disk = Disk(system)
         random = random or disk.system.random
         shipped = find_baselines(baselines, disk)
-        cache = Cache.open(Path(cache_dir), root, random, disk)
+        cache = Cache.open(folder, root, random, disk)
         finish_erasing(cache, random, disk.system.now)
         return cls(
             cache,
@@ -188,7 +207,7 @@ class EdgeClient:
             engine=engine,
             max_sessions=max_sessions,
             capabilities=can,
-            preference=tuple(recipes),
+            preference=wanted,
             clock=clock or disk.system.now,
             transport=transport,
             retry=retry,
@@ -221,7 +240,8 @@ class EdgeClient:
             Cancelled: ``control`` says so.
             StoreError: the disk refuses.
         """
-        return self._updates().refresh(progress or _silent, control or Control())
+        told, obeyed = _listeners(progress, control)
+        return self._updates().refresh(told, obeyed)
 
     def update(
         self,
@@ -262,10 +282,12 @@ class EdgeClient:
         """
         self._serving.check_open()
         _checked_name(name, "model")
-        wanted = conditions or Conditions()
+        check_kind("policy", policy, UpdatePolicy)
+        wanted = _conditions(conditions)
+        told, obeyed = _listeners(progress, control)
         if policy is UpdatePolicy.LOCAL:
             return Updated.of(self._cache.state().models.get(name), UpdateStatus.LOCAL)
-        updates, told, obeyed = self._updates(), progress or _silent, control or Control()
+        updates = self._updates()
         if policy is UpdatePolicy.LOCAL_UPDATE_IN_BACKGROUND:
             started = updates.start(name, wanted, told, obeyed)
             if self._health.tells:
@@ -295,7 +317,8 @@ class EdgeClient:
             StoreError: the disk refuses.
         """
         self._serving.check_open()
-        return self._health.upload(self._updates().upload, conditions or Conditions(), control or Control())
+        wanted, obeyed = _conditions(conditions), _listeners(None, control)[1]
+        return self._health.upload(self._updates().upload, wanted, obeyed)
 
     def wait(self) -> dict[str, Updated]:
         """Wait for the updates in the background.
@@ -408,7 +431,9 @@ class EdgeClient:
         """
         from edge_sdk.store.verifying import VerifyLevel, verify
 
-        return verify(self._cache, level or VerifyLevel.QUICK)
+        chosen = VerifyLevel.QUICK if level is None else level
+        check_kind("level", chosen, VerifyLevel)
+        return verify(self._cache, chosen)
 
     def erase(self, scope: EraseScope = EraseScope.MODELS) -> Receipt:
         """Erase the models, and with ``ALL`` the install id too; models handed out stop working.
@@ -430,6 +455,7 @@ class EdgeClient:
             StoreError: the disk refuses; once it does not, :meth:`open` finishes the erase.
         """
         self._serving.check_open()
+        check_kind("scope", scope, EraseScope)
         with self._health.forgetting():
             try:
                 return erase(self._cache, scope, self._random, self._clock)
@@ -461,10 +487,21 @@ def _silent(stage: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
+def _listeners(progress: Progress | None, control: Control | None) -> tuple[Progress, Control]:
+    told, obeyed = _silent if progress is None else progress, Control() if control is None else control
+    check_callable("progress", told)
+    check_kind("control", obeyed, Control)
+    return told, obeyed
+
+
+def _conditions(conditions: Conditions | None) -> Conditions:
+    wanted = Conditions() if conditions is None else conditions
+    check_kind("conditions", wanted, Conditions)
+    return wanted
+
+
 def _mirrors(mirrors: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(mirrors, str):
-        raise InputError("mirrors is a list of URLs, not one of them")
-    return tuple(_base_url(mirror) for mirror in mirrors)
+    return tuple(_base_url(mirror) for mirror in texts("mirrors", mirrors, "URLs"))
 
 
 def _checked_name(name: str, what: str) -> None:
@@ -474,7 +511,7 @@ def _checked_name(name: str, what: str) -> None:
         raise InputError(str(error)) from error
 
 
-def _check_arguments(channel: str, credential: object, max_sessions: int) -> None:
+def _check_arguments(channel: str, credential: object, max_sessions: object) -> None:
     _checked_name(channel, "channel")
     if credential is not None:
         from edge_sdk.crypto.sealing import AppKey
@@ -485,13 +522,13 @@ def _check_arguments(channel: str, credential: object, max_sessions: int) -> Non
             if not isinstance(credential, DeviceCredential):
                 kind = type(credential).__name__
                 raise InputError(f"a credential is an AppKey or a DeviceCredential, not a {kind}")
-    if not 1 <= max_sessions <= 3:
-        raise InputError(f"max_sessions must be 1, 2 or 3, not {max_sessions}")
+    check_sessions(max_sessions)
 
 
 def _base_url(server: str) -> str:
     from urllib.parse import urlsplit
 
+    check_kind("server", server, str)
     # It drops line ends silently, and looks at a port only when it is asked for it.
     printable = server.isprintable() and " " not in server
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from edge_sdk.arguments import check_engine, check_kind, check_sessions, path_text
 from edge_sdk.errors import InputError, NotAvailable
 from edge_sdk.runtime.engine import Engine, LoadsPackages, Session
 from edge_sdk.runtime.engines import engine_named
@@ -57,7 +58,10 @@ def open_model(
     """
     if state is not None and state not in _STATEFUL:
         raise InputError(f"state must be one of {', '.join(_STATEFUL)}, not {state!r}")
-    limits = settings or PoolSettings(max_sessions=max_sessions)
+    check_engine(engine)
+    check_sessions(max_sessions)
+    limits = PoolSettings(max_sessions=max_sessions) if settings is None else settings
+    check_kind("settings", limits, PoolSettings)
     content = _content(path_or_bytes)
     chosen = engine_named(engine) if isinstance(engine, str) else engine
     if isinstance(content, bytes):
@@ -91,15 +95,17 @@ def _content(
         return source
     if isinstance(source, (bytearray, memoryview)):
         return bytes(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"a model is a path or bytes, not a {type(source).__name__}")
+    path = Path(path_text("a model's path", source))
     try:
-        path = Path(source)
         if path.suffix == ".mlpackage" and path.is_dir():
             return _files(path)
+        if path.is_fifo() or path.is_char_device():  # it may wait for ever, or never end
+            raise NotAvailable(f"cannot read the model {path}: it is not a regular file")
         return path.read_bytes()
     except OSError as error:
         raise NotAvailable(f"cannot read the model {os.fspath(source)}: {error.strerror}") from error
-    except TypeError as error:
-        raise InputError(f"a model is a path or bytes, not a {type(source).__name__}") from error
 
 
 def _files(folder: Path) -> Package:
