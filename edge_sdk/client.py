@@ -184,6 +184,7 @@ class EdgeClient:
         for what, given in (("clock", clock), ("random", random)):
             if given is not None:
                 check_callable(what, given)
+        _check_settings(health, retry, telemetry)
         folder, wanted = Path(path_text("cache_dir", cache_dir)), texts("recipes", recipes)
         engine_name = engine if isinstance(engine, str) else engine.name
         can = (
@@ -523,6 +524,19 @@ def _check_arguments(channel: str, credential: object, max_sessions: object) -> 
                 kind = type(credential).__name__
                 raise InputError(f"a credential is an AppKey or a DeviceCredential, not a {kind}")
     check_sessions(max_sessions)
+
+
+def _check_settings(health: object, retry: object, telemetry: object) -> None:
+    if health is not None:
+        check_kind("health", health, HealthSettings)
+    if retry is not None:
+        from edge_sdk.update.retrying import RetryPolicy  # what an app that gives one has imported
+
+        check_kind("retry", retry, RetryPolicy)
+    if telemetry is not None:
+        from edge_sdk.health.telemetry import TelemetrySettings
+
+        check_kind("telemetry", telemetry, TelemetrySettings)
 
 
 def _base_url(server: str) -> str:

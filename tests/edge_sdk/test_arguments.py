@@ -35,6 +35,9 @@ WRONG_OPEN = [
     ("max_sessions", "3"),
     ("clock", 3),
     ("random", 3),
+    ("health", {}),
+    ("retry", {}),
+    ("telemetry", True),
 ]
 
 
