@@ -18,7 +18,7 @@ from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.store.system import Clock
 
 if TYPE_CHECKING:
-    from edge_sdk.health.reporter import Noticed
+    from edge_sdk.health.noticed import Noticed
     from edge_sdk.runtime.engine import Engine
 
 _DISTRIBUTIONS = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime"}

@@ -10,40 +10,24 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import EdgeError, InputError
 from edge_sdk.health.alerts import HealthSettings
+from edge_sdk.health.noticed import Noticed
 from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.store import Cache, Clock
 from edge_sdk.update.control import Control
 from edge_sdk.update.policy import Conditions
 
 if TYPE_CHECKING:
-    from edge_sdk.contract.entry import Entry
-    from edge_sdk.contract.record import Record
     from edge_sdk.health.monitor import Monitor
     from edge_sdk.health.telemetry import TelemetrySettings
     from edge_sdk.health.uploading import Uploaded, Uploader
     from edge_sdk.loading import LoadedModel
-    from edge_sdk.predict.counters import PredictionCounters
-    from edge_sdk.predict.prediction import Reason
     from edge_sdk.runtime.engine import Engine
 
 Upload = Callable[["Uploader", Conditions, Control], "Uploaded"]
-
-
-class Noticed(NamedTuple):
-    """A model that was loaded, when, and how long that took where somebody measured it. Its counters begin there."""
-
-    loaded: weakref.ref[LoadedModel]
-    counters: PredictionCounters
-    record: Record
-    reason: Reason
-    entry: Entry
-    load_ns: int | None
-    at: datetime
 
 
 class Reporter:

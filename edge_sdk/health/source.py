@@ -15,7 +15,7 @@ from edge_sdk.predict.prediction import Reason
 
 if TYPE_CHECKING:
     from edge_sdk.contract.record import Record
-    from edge_sdk.health.reporter import Noticed
+    from edge_sdk.health.noticed import Noticed
 
 _LONGEST_NAME: Final = 100
 MOST_NAMED: Final = 128

@@ -18,8 +18,8 @@ import numpy as np
 
 from edge_sdk.errors import EdgeError, FormatError, NotAvailable, UpdateRequired
 from edge_sdk.runtime import array_pipes
+from edge_sdk.runtime.children import child_environment, ending
 from edge_sdk.runtime.engine import Array, Session, Signature, TensorInfo
-from edge_sdk.runtime.trial import child_environment, ending
 
 ENVIRONMENT = "old-phone"
 """Folder of its environment inside that of this process, where ``make old-phone`` puts it."""

@@ -25,6 +25,7 @@ from edge_sdk.errors import (
     UpdateRequired,
     VerificationError,
 )
+from edge_sdk.runtime.children import child_environment, ending
 from edge_sdk.runtime.engines import ENGINE_NAMES
 
 _BOOT = (
@@ -39,13 +40,9 @@ _REPORT_LIMIT = 1 << 20
 _OUT_OF_TIME = getattr(
     signal, "SIGXCPU", 1 << 20
 )  # a status that nothing has, where the system sets no limit
-# One thread each: a trial must not take the machine from what the app is doing.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
 # glibc then fills memory that is handed out and taken back. A model that makes the library read what nobody wrote loads
 # as long as that happens to be zeros, as in a young process, and kills an older one. Not where a trial measures.
 _FILLED = {"MALLOC_PERTURB_": "165"}
-# Without these some systems do not find the interpreter's own libraries.
-_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _FAMILIES: Mapping[str, type[EdgeError]] = {
     family.__name__: family for family in (FormatError, UpdateRequired, VerificationError, InputError)
 }
@@ -167,11 +164,6 @@ def try_out(
     return _told(report)
 
 
-def child_environment() -> dict[str, str]:
-    """The environment of a child process: nothing of this one but what it cannot start without."""
-    return {**_ENVIRONMENT, **{name: os.environ[name] for name in _KEPT if name in os.environ}}
-
-
 def _child(
     parts: tuple[bytes, ...], wall_s: float, executable: str, environment: Mapping[str, str]
 ) -> tuple[bytes, int, bool]:
@@ -230,16 +222,6 @@ def _everything(read: Callable[[int], bytes]) -> bytes:
     while len(said) < _REPORT_LIMIT and (more := read(_REPORT_LIMIT)):
         said += more
     return said
-
-
-def ending(status: int) -> str:
-    """How a process ended, for a message."""
-    if status < 0:
-        try:
-            return f"signal {signal.Signals(-status).name}"
-        except ValueError:
-            return f"signal {-status}"
-    return f"exit status {status}"
 
 
 def _told(report: bytes) -> TrialReport:
