@@ -41,8 +41,8 @@ demo: install ## the main job, end to end, on this machine (a minute or two)
 test: install ## everything but the long suites
 	$(PYTEST) -n 2 --dist loadgroup -m "not slow"
 
-test-fast: install ## what needs no training and no conversion (under two minutes)
-	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not convert and not e2e"
+test-fast: install ## what needs no training, no conversion and no long suite (under two minutes)
+	$(PYTEST) -n 2 --dist loadgroup -m "not slow and not convert and not e2e and not sampled"
 
 test-full: install ## the long suites too; writes docs/reports/test-full.txt
 	@mkdir -p docs/reports

@@ -346,6 +346,7 @@ def test_a_port_in_use(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         refused(place, command, 1, f"port {port} is in use; choose another with --bind", capsys)
 
 
+@pytest.mark.sampled
 @pytest.mark.loopback
 @pytest.mark.usefixtures("socket_enabled")
 def test_no_server(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

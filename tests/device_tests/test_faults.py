@@ -32,6 +32,7 @@ def told(report: Report) -> str:
     return "\n".join(f"{point}: {violation}" for point, violation in report.violations[:20])
 
 
+@pytest.mark.sampled
 def test_a_sample_of_all_scenarios_holds() -> None:
     report = run(every=83)
     assert not report.violations, told(report)

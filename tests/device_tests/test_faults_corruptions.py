@@ -11,6 +11,7 @@ from device_tests.faults import corruptions
 from device_tests.faults.corruptions import ALL, DAMAGES, TARGETS, Target, damaged
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "count", [600, pytest.param(ALL, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
 )
@@ -49,6 +50,7 @@ def test_without_the_hash_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert damage.bad
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("number", [0, 3, 7])
 def test_a_death_is_counted_and_the_rest_goes_on(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -166,6 +166,7 @@ for _ in range(turns):
 """
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("crowd", "turns"), [(3, 2), pytest.param(CROWD, 10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("erasing", [False, True])
 def test_processes(crowd: int, turns: int, erasing: bool, tmp_path: Path) -> None:

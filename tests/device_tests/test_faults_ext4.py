@@ -28,6 +28,7 @@ def _a_file_system() -> None:
         pytest.fail(str(error)) if os.environ.get("CI") else pytest.skip(str(error))
 
 
+@pytest.mark.sampled
 def test_after_each_step() -> None:
     seen: list[str] = []
     report = ext4.run(("rollback", "erase-all-encrypted"), 1, lambda title, done, total: seen.append(title))

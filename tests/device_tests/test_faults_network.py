@@ -33,6 +33,7 @@ def told(report: network.Report) -> str:
     return "\n".join(f"{point}: {violation}" for point, violation in report.violations[:20])
 
 
+@pytest.mark.sampled
 def test_a_sample_of_all_networks_holds() -> None:
     report = network.run(every=11)
     assert not report.violations, told(report)

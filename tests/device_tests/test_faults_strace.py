@@ -24,6 +24,7 @@ def run(names: tuple[str, ...], every: int) -> tuple[Report, Counter[str]]:
     return report, seen
 
 
+@pytest.mark.sampled
 def test_a_hundred_calls() -> None:
     report, seen = run(syscalls.NAMES, 16)
     assert report.violations == []

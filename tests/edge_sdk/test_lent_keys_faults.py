@@ -110,6 +110,7 @@ def judge(phone: Phone, told: str) -> None:
     assert answer.values["probability"] == pytest.approx(0.2 * 0.875)
 
 
+@pytest.mark.sampled
 def test_whatever_call_on_the_keys_fails(prepare: Callable[[], Phone]) -> None:
     whole = Failing()
     assert update(prepare(), whole) == "installed"

@@ -15,6 +15,7 @@ from edge_sdk.runtime.engine import RunFailed
 PROMISED = {"extra_ms_10mb", "extra_ms_10mb_deflate", "peak_memory_ratio", "import_extra_ms"}
 
 
+@pytest.mark.sampled
 def test_every_promised_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_LEAST_ROUNDS", 1)  # every round costs six processes
     figures = load.run(rounds=1, widths=(3, 64, 64, 1))

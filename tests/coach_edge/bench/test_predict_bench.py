@@ -40,6 +40,7 @@ def stand_in() -> bytes:
     return writer.finish({"features": x}, outputs)
 
 
+@pytest.mark.sampled
 def test_every_promised_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "_SECONDS", 0.02)
     figures = predict.run(rounds=5, model=stand_in())

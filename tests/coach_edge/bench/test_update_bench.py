@@ -31,6 +31,7 @@ WIDTH = 560  # 1.25 MB: two segments
 DELTA_WIDTHS = (3, 200, 200, 12, 1)
 
 
+@pytest.mark.sampled
 def test_every_promised_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = [[Fault("damage", 9)], [Fault("reset", 5)]]
     monkeypatch.setattr(update_rivals, "network_plan", lambda length: plan)

@@ -152,6 +152,7 @@ def signed_manifest(repository: Repository) -> tuple[Manifest, bytes, dict[str, 
     return manifest, envelope, {key_id(targets): public_hex(targets)}
 
 
+@pytest.mark.sampled
 def test_more_than_two_thousand_flips(device: Device) -> None:
     """One test, so that what is counted is what was done: of everything that is received, and of what is kept."""
     repository, new = device.repository, fake_model(0.2, 2)

@@ -61,6 +61,7 @@ def points(device: Device, every: int) -> Iterator[tuple[Fault, int]]:
             yield fault, at
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("every", [101, pytest.param(3, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 @pytest.mark.parametrize("what", ["installing", "repairing"])
 def test_whatever_fails_one_answers_and_the_next_update_heals(
