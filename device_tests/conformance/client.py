@@ -1,9 +1,9 @@
 """``python -m device_tests.conformance.client``: the command line that the public conformance suite of TUF drives.
 
-The metadata goes the way of an update (:func:`edge_sdk.update.tuf_metadata.run_tuf` over the product's transport, in
-a private folder), with three differences that the suite asks for. Files in a folder stand for the cache. What TUF
-verified before it failed is kept, whereas the product keeps what it had. Delegated roles are followed, whereas no
-publication of ours has any.
+The metadata goes the way of an update (:func:`edge_sdk.update.tuf_metadata.run_tuf` over the product's transport),
+with three differences that the suite asks for. Files in a folder stand for the cache. What TUF verified before it
+failed is kept, whereas the product keeps what it had. Delegated roles are followed, whereas no publication of ours
+has any.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import quote
 
@@ -22,7 +21,6 @@ from tuf.api.metadata import TargetFile
 
 from edge_sdk.errors import EdgeError, InputError, NotAvailable
 from edge_sdk.store import Disk
-from edge_sdk.store.disk import stored
 from edge_sdk.update.errors import translated
 from edge_sdk.update.fetching import TufFetcher
 from edge_sdk.update.http import HttpTransport
@@ -56,15 +54,13 @@ def refreshed(disk: Disk, folder: Path, fetcher: TufFetcher, url: str) -> Iterat
     if root is None:
         raise InputError(f"{folder} holds no {_ROOT}; run init first")
     known = {name: data for name, data in before.items() if data is not None and name != _ROOT}
-    with TemporaryDirectory() as temporary:
-        private = Path(temporary)
-        try:
-            yield run_tuf(disk, private, known, root, fetcher, url)
-        finally:
-            for name in _documents(disk, private):
-                data = disk.read(private / name)
-                if data is not None and data != before.get(name):
-                    disk.write(folder / name, data)
+    files = dict(known)
+    try:
+        yield run_tuf(files, root, fetcher, url)
+    finally:
+        for name, data in files.items():
+            if "/" not in name and data != before.get(name):
+                disk.write(folder / name, data)
 
 
 def download(
@@ -77,7 +73,7 @@ def download(
         EdgeError: it did not come, or is not what was signed; its file is as it was.
     """
     for name in names:
-        with stored("keep delegated metadata of", folder), translated(name):
+        with translated(name):
             target = received.updater.get_targetinfo(name)
         if target is None:
             raise NotAvailable(f"there is no target {name}")

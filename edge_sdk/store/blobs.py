@@ -93,7 +93,7 @@ class Blobs(Shelf):
         """Keep all blobs and keys that are there, and those that come, for the length of the block."""
         # Not brought to the disk: a hold means nothing once its process is gone.
         hold = self._disk.private_path(self._holds)
-        self._disk.write_scratch(hold, b"")
+        self._disk.write_passing(hold, b"")
         try:
             yield
         finally:

@@ -153,10 +153,6 @@ class Cache:
             for path, _label in self.disk.abandoned(folder):
                 self.disk.remove(path)
 
-    def scratch(self) -> AbstractContextManager[Path]:
-        """A private folder for the length of the block."""
-        return self.disk.scratch(self.folder)
-
     def blob(self, sha256: str) -> bytes | None:
         """The bytes under this digest as they lie there, not verified; None where there are none."""
         return self.blobs.read(sha256)

@@ -148,8 +148,8 @@ class Disk:
             with stored("read", path):
                 self.system.close(handle)
 
-    def write_scratch(self, path: Path, data: bytes) -> None:
-        """Write a file of a scratch folder: nobody reads it after a crash, so nothing is brought to the disk."""
+    def write_passing(self, path: Path, data: bytes) -> None:
+        """Write a file that nobody reads after a crash: nothing is brought to the disk."""
         with stored("write", path):
             handle = self.system.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
@@ -244,17 +244,6 @@ class Disk:
             # A name that cannot be removed now is removed at the next start; what is being raised says more.
             with suppress(OSError):
                 self.system.unlink(path)
-
-    @contextmanager
-    def scratch(self, folder: Path) -> Iterator[Path]:
-        """A private folder inside ``folder``, gone when the block ends."""
-        made = self.private_path(folder)
-        with stored("make a folder in", folder):
-            self.system.mkdir(made)
-        try:
-            yield made
-        finally:
-            self.remove(made)
 
     def abandoned(self, folder: Path) -> list[tuple[Path, str]]:
         """Private files and folders whose owner is gone, each with its label."""

@@ -1,9 +1,6 @@
 """Every disk and clock call of a device, one method each, so that a fault can be injected at any of them.
 
-Methods raise what the operating system raises. ``disk.py`` composes them and translates the errors. What TUF's
-client does in its private scratch folder does not pass through here: nothing of that is read again after a crash,
-and where the disk refuses there, the refresh fails and nothing has changed. The fault suite meets those calls, too:
-its tests by ``strace`` fail every system call on the whole cache folder.
+Methods raise what the operating system raises. ``disk.py`` composes them and translates the errors.
 """
 
 from __future__ import annotations

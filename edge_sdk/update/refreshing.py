@@ -1,4 +1,4 @@
-"""Refreshing the metadata: TUF's client on a private copy, then the directives, then one flip of the pointer."""
+"""Refreshing the metadata: TUF's client in memory, then the directives, then one flip of the pointer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from edge_sdk.contract import directives
@@ -19,7 +18,7 @@ from edge_sdk.update.errors import Offline, translated
 from edge_sdk.update.fetching import TufFetcher
 from edge_sdk.update.policy import Refreshed, RefreshStatus
 from edge_sdk.update.roots import ShippedRoot
-from edge_sdk.update.tuf_metadata import Received, run_tuf
+from edge_sdk.update.tuf_metadata import run_tuf
 from edge_sdk.update.undertaking import Undertaking
 
 DIRECTIVES_MAX_LENGTH: Final = directives.MAX_BYTES * 4 // 3 + 10_000
@@ -38,7 +37,7 @@ def refresh(
     0. The root that the app ships is of the publisher whose root the cache trusts. A cache that never verified
        anything by its root pins this one instead.
     1. The clock is not before the newest signed time seen.
-    2. TUF's client workflow runs on a private copy of the metadata, from the root that is trusted now.
+    2. TUF's client workflow runs in memory, from the root that is trusted now.
     3. The directives are fetched. These and the timestamp are what a refresh without news asks for, and both only
        if the server has others than the cache.
     4. Both are judged together (:func:`edge_sdk.trust.accept`); once more from 2 if they are of different
@@ -148,12 +147,13 @@ def _receive(
         with translated("metadata: root"):
             shipped.check_connected(_trusted_root(cache, cache.state()), fetcher, server)  # 0
     for attempt in range(1, _TRIES + 1):
-        with cache.scratch() as folder:
-            known = _known(cache)
-            _ask_if_changed(fetcher, server, known)
-            received = _run_tuf(cache, fetcher, server, folder, known)  # 2
-            if shipped is not None:
-                shipped.check_met(folder / "root_history")  # 0, now that the newer ones are known
+        files = dict(_known(cache))
+        _ask_if_changed(fetcher, server, files)
+        files.pop(_DIRECTIVES, None)
+        root = _trusted_root(cache, cache.state())
+        received = run_tuf(files, root, fetcher, f"{server}/metadata/")  # 2
+        if shipped is not None:
+            shipped.check_met(files)  # 0, now that the newer ones are known
         with translated("directives"):  # 3
             envelope = fetcher.download_bytes(f"{server}/v1/directives", DIRECTIVES_MAX_LENGTH)
         try:
@@ -182,15 +182,6 @@ def _ask_if_changed(fetcher: TufFetcher, server: str, known: Mapping[str, bytes]
     for name, path in (("timestamp.json", "metadata/timestamp.json"), (_DIRECTIVES, "v1/directives")):
         if name in known:
             fetcher.known[f"{server}/{path}"] = known[name]
-
-
-def _run_tuf(
-    cache: Cache, fetcher: TufFetcher, server: str, folder: Path, known: Mapping[str, bytes]
-) -> Received:
-    """TUF's client workflow in ``folder``."""
-    root = _trusted_root(cache, cache.state())
-    files = {name: data for name, data in known.items() if name != _DIRECTIVES}
-    return run_tuf(cache.disk, folder, files, root, fetcher, f"{server}/metadata/")
 
 
 def _trusted_root(cache: Cache, state: State) -> bytes:

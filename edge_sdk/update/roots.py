@@ -7,6 +7,7 @@ thresholds of N and of itself. What the cache trusts never depends on the answer
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +16,17 @@ from tuf.api.metadata import Metadata, Root
 from tuf.ngclient import FetcherInterface
 
 from edge_sdk.errors import InputError
-from edge_sdk.store import Disk
 from edge_sdk.store.cache import MAX_ROOT_BYTES
 
 MAX_ROTATIONS: Final = 256
 """How many versions may lie between two roots."""
 
 _NOT_THERE: Final = frozenset({403, 404})  # TUF's client takes both for the end of the chain
+
+
+def root_name(version: int) -> str:
+    """Under which a root that led to the present one is among the files of a refresh."""
+    return f"root_history/{version}.root.json"
 
 
 class ShippedRoot:
@@ -73,16 +78,16 @@ class ShippedRoot:
         except RepositoryError as error:
             raise self._other(f"version {_version(old) + 1} does not follow: {_told(error)}") from error
 
-    def check_met(self, history: Path) -> None:
+    def check_met(self, files: Mapping[str, bytes]) -> None:
         """Refuse it if the chain that TUF's client followed has another root of its version.
 
         Args:
-            history: the folder of ``N.root.json`` files that TUF's client keeps.
+            files: what :func:`edge_sdk.update.tuf_metadata.run_tuf` verified, by name; roots by :func:`root_name`.
 
         Raises:
             InputError: it has.
         """
-        met = Disk().read(history / f"{_version(self._root)}.root.json")
+        met = files.get(root_name(_version(self._root)))
         if met is not None and _parsed(met).signed != self._root.signed:
             raise self._other(f"the server has another version {_version(self._root)}")
 

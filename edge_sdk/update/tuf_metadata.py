@@ -1,21 +1,20 @@
-"""TUF's client workflow in a folder of its own: nothing here knows the cache, the directives or what they decide."""
+"""TUF's client workflow in memory: nothing here knows the cache, the directives or what they decide."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 from tuf.api.metadata import Metadata
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from edge_sdk.store import Disk
 from edge_sdk.store.cache import MAX_ROOT_BYTES
-from edge_sdk.store.disk import stored
 from edge_sdk.trust.accepting import TUF_ROLES
 from edge_sdk.update.errors import translated
-from edge_sdk.update.roots import MAX_ROTATIONS
+from edge_sdk.update.roots import MAX_ROTATIONS, root_name
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,48 @@ def limits() -> UpdaterConfig:
     )
 
 
+_NOWHERE: Final = os.devnull
+"""A folder that nothing can be in, for whatever TUF's client may look for on the disk by itself."""
+
+
+class _InMemory(Updater):
+    """TUF's client, whose folder is a mapping: what it verified is the cache's to keep, all of it or nothing."""
+
+    def __init__(
+        self, files: MutableMapping[str, bytes], url: str, fetcher: FetcherInterface, root: bytes
+    ) -> None:
+        self._files = files
+        super().__init__(_NOWHERE, url, fetcher=fetcher, config=limits(), bootstrap=root)
+
+    def _load_local_metadata(self, rolename: str) -> bytes:
+        data = self._files.get(_file_name(rolename))
+        if data is None:
+            raise FileNotFoundError(rolename)  # for which TUF's client asks the server
+        return data
+
+    def _persist_metadata(self, rolename: str, data: bytes) -> None:
+        self._files[_file_name(rolename)] = data
+
+    def _persist_root(self, version: int, data: bytes) -> None:
+        self._files[root_name(version)] = data
+
+    def _update_root_symlink(self) -> None:
+        self._files["root.json"] = self._files[root_name(self._trusted_set.root.version)]
+
+
+def _file_name(role: str) -> str:
+    return f"{quote(role, '')}.json"
+
+
 def run_tuf(
-    disk: Disk,
-    folder: Path,
-    known: Mapping[str, bytes],
-    root: bytes,
-    fetcher: FetcherInterface,
-    metadata_url: str,
+    files: MutableMapping[str, bytes], root: bytes, fetcher: FetcherInterface, metadata_url: str
 ) -> Received:
-    """Run TUF's client workflow in ``folder``.
+    """Run TUF's client workflow.
 
     Args:
-        disk: writes the known files.
-        folder: private and empty. TUF's client writes there what it verified, also when it fails later on.
-        known: the files of earlier refreshes, by name, without the root.
+        files: those of earlier refreshes, by name, without the root. What is verified is put there, also when the
+            workflow fails later on; and every root on the way, by
+            :func:`edge_sdk.update.roots.root_name`.
         root: the root that is trusted.
         fetcher: how to reach the server.
         metadata_url: of the folder of the metadata.
@@ -66,16 +93,13 @@ def run_tuf(
         Offline: no network, timeout, HTTP 5xx.
         NotAvailable: the server has no metadata.
         VerificationError: TUF refuses the metadata.
-        StoreError: the disk refuses.
     """
-    for name, data in known.items():
-        disk.write_scratch(folder / name, data)
-    with stored("keep metadata in", folder), translated("metadata"):
-        updater = Updater(str(folder), metadata_url, fetcher=fetcher, config=limits(), bootstrap=root)
+    with translated("metadata"):
+        updater = _InMemory(files, metadata_url, fetcher, root)
         updater.refresh()
-        files = {f"{role}.json": (folder / f"{role}.json").read_bytes() for role in TUF_ROLES}
+        top = {f"{role}.json": files[f"{role}.json"] for role in TUF_ROLES}
         # What TUF understood, and not the spelling it came in, is what the signatures cover.
         signed: dict[str, Mapping[str, Any]] = {
-            role: Metadata.from_bytes(files[f"{role}.json"]).signed.to_dict() for role in TUF_ROLES
+            role: Metadata.from_bytes(top[f"{role}.json"]).signed.to_dict() for role in TUF_ROLES
         }
-    return Received(files, signed, updater)
+    return Received(top, signed, updater)

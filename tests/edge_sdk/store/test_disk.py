@@ -182,14 +182,6 @@ def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
         before = disk.stamp(path)
 
 
-def test_scratch_is_gone_afterwards(tmp_path: Path) -> None:
-    disk = Disk()
-    with disk.scratch(tmp_path) as folder:
-        disk.write_scratch(folder / "file", b"data")
-        (folder / "deep").mkdir()
-    assert disk.names(tmp_path) == []
-
-
 def test_what_a_dead_process_left_is_told_from_what_is_being_written(tmp_path: Path) -> None:
     class Dead(System):
         def owner(self) -> str:
