@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 
 from device_tests.simulator.repository import SERVER, Network, Repository
+from edge_sdk.contract.framing import SEGMENT_BYTES
 from edge_sdk.errors import DeadlineExceeded, EdgeError, NotAvailable, RetryLater, VerificationError
 from edge_sdk.update.control import Cancelled, Control
 from edge_sdk.update.downloading import Means, Wanted, download
+from edge_sdk.update.limits import HttpLimits
 from edge_sdk.update.retrying import RetryPolicy
 from edge_sdk.update.transport import NO_HEADERS, Answer, Intercepted, Offline
 
@@ -23,6 +26,10 @@ LIST = b"".join(hashlib.sha256(DATA[at : at + SEGMENT]).digest() for at in range
 WANTED = Wanted("focus", hashlib.sha256(DATA).hexdigest(), len(DATA), hashlib.sha256(LIST).hexdigest())
 BUNDLE, SEGMENTS = f"/v1/bundles/{WANTED.sha256}", f"/v1/bundles/{WANTED.segments_sha256}"
 MIRROR = "https://mirror.example.net"
+
+
+def digest_of(data: bytes | bytearray) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 class Killed(BaseException):
@@ -144,6 +151,26 @@ def test_killed_at_any_byte(servers: Servers, killed: int, listed: bool) -> None
     assert part.data == DATA
     assert servers.sent == len(DATA) - killed, "nothing twice"
     assert servers.ranges[-1] == (f"bytes={killed}-276" if killed else None)
+
+
+@pytest.mark.slow
+def test_ten_megabytes_killed_anywhere(servers: Servers) -> None:
+    """With the segments and pieces of the real thing; what is lost is not even the piece that was under way."""
+    chance = random.Random(0)
+    data = chance.randbytes(10 * SEGMENT_BYTES + 12_345)
+    listed = b"".join(digest_of(data[at : at + SEGMENT_BYTES]) for at in range(0, len(data), SEGMENT_BYTES))
+    wanted = Wanted("focus", digest_of(data).hex(), len(data), digest_of(listed).hex(), BUNDLE)
+    servers.repository.files = {BUNDLE: data, f"/v1/bundles/{wanted.segments_sha256}": listed}
+    servers.piece = HttpLimits().piece_bytes
+    near = {end + shift for end in range(0, len(data), SEGMENT_BYTES) for shift in (-1, 0, 1)} - {-1}
+    for killed in sorted(near | {chance.randrange(len(data)) for _ in range(200)}):
+        part = Memory(kill_after=killed)
+        with pytest.raises(Killed):
+            download(wanted, part, means(servers, segment_bytes=SEGMENT_BYTES))
+        servers.sent, part.kill_after = 0, None
+        download(wanted, part, means(servers, segment_bytes=SEGMENT_BYTES))
+        assert digest_of(part.data).hex() == wanted.sha256
+        assert servers.sent == len(data) - killed, "nothing twice"
 
 
 @pytest.mark.parametrize("bad", [{0}, {2}, {4}, {1, 2}, {0, 3, 4}, {0, 1, 2, 3, 4}], ids=str)
