@@ -67,7 +67,7 @@ def run(parts: Sequence[str] = PARTS, every: int = 1, progress: Progress = unwat
     Args:
         parts: which.
         every: take every Nth point only, and as large a share of the corruptions; of the system calls and the
-            steps on ext4, which take longer, a quarter of that.
+            steps on ext4, which take longer, a third of that.
         progress: told the scenario, how many points are done, and how many there are.
     """
     outcome = Outcome()
@@ -90,4 +90,4 @@ def run(parts: Sequence[str] = PARTS, every: int = 1, progress: Progress = unwat
 
 
 def _longer(every: int) -> int:
-    return every if every == 1 else 4 * every
+    return every if every == 1 else 3 * every

@@ -50,7 +50,7 @@ def test_every_part_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(getattr(suite, name), "run", note)
     assert suite.run(every=4).damage is not None
-    shares = [("running", 4), ("telemetry", 4), ("network", 4), ("syscalls", 16), ("ext4", 16)]
+    shares = [("running", 4), ("telemetry", 4), ("network", 4), ("syscalls", 12), ("ext4", 12)]
     assert seen == [*shares, ("corruptions", 1500)]
 
 
