@@ -22,10 +22,19 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_spec.errors import DataError, DayInputError
-from feature_spec.instants import local_day, parse_date, parse_instant, zone
-from feature_spec.numpy_evaluator import MAX_CELL
+from feature_spec.instants import EPOCH_DAY, local_moment, parse_date, parse_instant, zone
 from feature_spec.tables import MAX_COUNT, MAX_VALUE
-from feature_spec.vocabulary import CHANNELS, CONTEXT, COUNT, EVENT_TYPES, SUM, UNKNOWN, VALUES, WINDOW_DAYS
+from feature_spec.vocabulary import (
+    CHANNELS,
+    CONTEXT,
+    COUNT,
+    EVENT_TYPES,
+    MAX_CELL,
+    SUM,
+    UNKNOWN,
+    VALUES,
+    WINDOW_DAYS,
+)
 
 REASONS: Final = (
     "bad-event",
@@ -42,6 +51,16 @@ REASONS: Final = (
 """Every code that ``DayInputError.reason`` can be."""
 
 _EVENT_KEYS: Final = ("timestamp", "event_type", "count", "value", "event_id", "goal_id")
+_NUMBERS: Final = (
+    ("goal_total_days", 1),
+    ("goals_completed_before", 0),
+    ("goals_active", 0),
+    ("goals_overdue", 0),
+)
+_HOUR: Final = 3_600_000
+"""Milliseconds."""
+
+_NOON: Final = 12
 _DATES: Final = ("observed_since", "account_since", "goal_start")
 
 
@@ -126,6 +145,8 @@ class Context:
         goal_total_days: how many days the goal runs, at least 1.
         goals_completed_before: goals brought to an end before this one.
         progress: how much of the goal is reached, 0 to 1.
+        goals_active: goals that run now.
+        goals_overdue: goals past their end and not reached.
 
     Raises:
         DayInputError: a part breaks a rule.
@@ -137,11 +158,13 @@ class Context:
     goal_total_days: int | None = None
     goals_completed_before: int | None = None
     progress: float | None = None
+    goals_active: int | None = None
+    goals_overdue: int | None = None
 
     def __post_init__(self) -> None:
         for name in _DATES:
             self.date(name)
-        for name, low in (("goal_total_days", 1), ("goals_completed_before", 0)):
+        for name, low in _NUMBERS:
             number = getattr(self, name)
             if number is not None and not _is_whole(number, low):
                 raise DayInputError(
@@ -180,7 +203,7 @@ class Context:
 
 @dataclass(frozen=True, eq=False)
 class DayInput:
-    """The two tensors: ``daily`` float32 [90, 8, 3] and ``context`` float32 [6]."""
+    """The two tensors: ``daily`` float32 [90, 8, 3] and ``context`` float32 [14]."""
 
     daily: npt.NDArray[np.float32]
     context: npt.NDArray[np.float32]
@@ -205,21 +228,36 @@ def day_input(
         where = zone(zone_name)
     except DataError as error:
         raise DayInputError("bad-zone", str(error)) from None
-    today = local_day(now, where)
-    known = context or Context()
-    scalars = _context(known, today)
-    observed = WINDOW_DAYS if scalars[0] == UNKNOWN else int(scalars[0])
+    today = local_moment(now, where).toordinal() - EPOCH_DAY
+    scalars = _dated(context or Context(), today) | _clock(now, where)
+    days_observed = scalars["days_observed"]
+    observed = WINDOW_DAYS if days_observed is None else int(days_observed)
     happened = [event for event in _unrepeated(events) if event.instant <= now]
-    return DayInput(_daily(happened, today, observed, where), scalars)
+    daily, acts = _daily(happened, today, observed, where)
+    last = max((event.instant for event, _ in acts), default=None)
+    scalars["hours_since_last_act"] = None if last is None else (now - last) / _HOUR
+    morning_acts = sum(event.count for event, hour in acts if hour < _NOON)
+    if morning_acts > MAX_CELL:
+        raise DayInputError("too-many", "there are more than 2^24 acts before noon; check the counts")
+    scalars["morning_acts"] = morning_acts
+    known = [UNKNOWN if (value := scalars[name]) is None else value for name in CONTEXT]
+    return DayInput(daily, np.array(known, np.float32))
 
 
-def _daily(events: list[Event], today: int, observed: int, where: tzinfo) -> npt.NDArray[np.float32]:
+def _daily(
+    events: list[Event], today: int, observed: int, where: tzinfo
+) -> tuple[npt.NDArray[np.float32], list[tuple[Event, int]]]:
+    """The tensor, and the acts in it with the local hour of each."""
     # Doubles, rounded once at the end: sums in float32 would depend on the order of the events.
     daily = np.zeros((WINDOW_DAYS, len(EVENT_TYPES), len(CHANNELS)))
+    acts = []
     for event in events:
-        index = today - local_day(event.instant, where)
+        moment = local_moment(event.instant, where)
+        index = today - (moment.toordinal() - EPOCH_DAY)
         if not 0 <= index < observed:  # below 0 where clocks went back over midnight: that day is yet to come
             continue
+        if event.count and event.event_type != "task_due":
+            acts.append((event, moment.hour))
         cell = daily[index, EVENT_TYPES.index(event.event_type)]
         cell[COUNT] += event.count
         if event.value is not None:
@@ -227,7 +265,7 @@ def _daily(events: list[Event], today: int, observed: int, where: tzinfo) -> npt
             cell[SUM] += event.value
     if (np.abs(daily) > MAX_CELL).any():
         raise DayInputError("too-many", "a day adds up to more than 2^24 of one event type; check the units")
-    return daily.astype(np.float32)
+    return daily.astype(np.float32), acts
 
 
 def _unrepeated(events: Iterable[Event]) -> Iterable[Event]:
@@ -245,21 +283,34 @@ def _unrepeated(events: Iterable[Event]) -> Iterable[Event]:
             )
 
 
-def _context(known: Context, today: int) -> npt.NDArray[np.float32]:
+def _dated(known: Context, today: int) -> dict[str, float | None]:
+    """What is known besides events, on the as-of day."""
     since = known.date("observed_since")
     if since is not None and since > today:
         raise DayInputError(
             "not-observed", "observation begins after the as-of day; there is nothing to compute yet"
         )
-    values: dict[str, float | None] = {
+    return {
         "days_observed": None if since is None else min(today - since + 1, WINDOW_DAYS),
         "account_age_days": _age(known.date("account_since"), today),
         "goal_age_days": _age(known.date("goal_start"), today),
         "goal_total_days": known.goal_total_days,
         "goals_completed_before": known.goals_completed_before,
         "progress": known.progress,
+        "goals_active": known.goals_active,
+        "goals_overdue": known.goals_overdue,
     }
-    return np.array([UNKNOWN if (value := values[name]) is None else value for name in CONTEXT], np.float32)
+
+
+def _clock(now: int, where: tzinfo) -> dict[str, float | None]:
+    """What calendar and clock show at the as-of instant."""
+    moment = local_moment(now, where)
+    return {
+        "weekday": moment.weekday(),
+        "hour_of_day": moment.hour,
+        "day_of_month": moment.day,
+        "day_of_year": moment.timetuple().tm_yday,
+    }
 
 
 def _age(since: int | None, today: int) -> int | None:

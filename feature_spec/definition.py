@@ -14,13 +14,14 @@ from feature_spec.canonical import fingerprint
 from feature_spec.errors import DefinitionError
 from feature_spec.expression import SCALAR, Expression, maximum, minimum, where
 from feature_spec.program import Program, flatten
-from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, WINDOW_DAYS
+from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, LAYOUT_VERSION, WINDOW_DAYS
 
 FORMAT_VERSION: Final = 1
 """Version of the JSON document of a feature spec."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LAYOUT: Final[dict[str, Any]] = {
+    "version": LAYOUT_VERSION,
     "window_days": WINDOW_DAYS,
     "event_types": list(EVENT_TYPES),
     "channels": list(CHANNELS),
@@ -172,7 +173,10 @@ class FeatureSpec:
                 f"feature spec version {document['version']!r:.40}: this reader knows version {FORMAT_VERSION}"
             )
         if document["input"] != _LAYOUT:
-            raise DefinitionError("the feature spec is for another day input than version 1 of the protocol")
+            raise DefinitionError(
+                f"the feature spec is for another day input than version {LAYOUT_VERSION} of the protocol; "
+                "train the model again"
+            )
         if not isinstance(document["features"], list):
             raise DefinitionError("the feature spec's 'features' is not a list")
         return cls(tuple(Feature.from_json(item) for item in document["features"]))

@@ -37,7 +37,7 @@ from feature_spec.tables import (
 )
 
 _OPTIONAL_EVENT_COLUMNS: Final = ("value", "event_id", "goal_id")
-_NUMBERS: Final = ("goal_total_days", "goals_completed_before")
+_NUMBERS: Final = ("goal_total_days", "goals_completed_before", "goals_active", "goals_overdue")
 T = TypeVar("T")
 
 _HINT: Final = "rename a column, or say in a --mapping which column it is"
@@ -104,6 +104,7 @@ def load(files: DataFiles, zone: str = "UTC") -> Dataset:
             count=events.count,
             value=events.value,
             people=people,
+            calendar=calendar,
         )
     except DataError as error:
         where = files.events.name if labels is None else f"{files.events.name} and {labels.name}"

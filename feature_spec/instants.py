@@ -15,7 +15,8 @@ _INSTANT: Final = re.compile(
 )
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+"""Subtracted from `date.toordinal()` it gives days since 1970-01-01."""
 _YEARS: Final = range(1970, 2200)
 """Outside of it a timestamp is a wrong unit or a wrong field, never an event on a phone."""
 
@@ -61,7 +62,7 @@ def parse_date(text: str) -> int:
             raise ValueError(text)
     except ValueError:
         raise DataError(f"'{text[:40]}' is not a date; write it like 2026-03-01") from None
-    return parsed.toordinal() - _EPOCH_DAY
+    return parsed.toordinal() - EPOCH_DAY
 
 
 def zone(name: str) -> tzinfo:
@@ -79,4 +80,9 @@ def zone(name: str) -> tzinfo:
 
 def local_day(instant: int, where: tzinfo) -> int:
     """Days from 1970-01-01 to the calendar day that ``instant`` (milliseconds) falls on in ``where``."""
-    return (_EPOCH + timedelta(milliseconds=instant)).astimezone(where).date().toordinal() - _EPOCH_DAY
+    return local_moment(instant, where).toordinal() - EPOCH_DAY
+
+
+def local_moment(instant: int, where: tzinfo) -> datetime:
+    """What calendar and clock show in ``where`` at ``instant`` (milliseconds)."""
+    return (_EPOCH + timedelta(milliseconds=instant)).astimezone(where)

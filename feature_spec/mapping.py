@@ -24,6 +24,8 @@ PEOPLE_COLUMNS: Final = (
     "goal_start",
     "goal_total_days",
     "goals_completed_before",
+    "goals_active",
+    "goals_overdue",
 )
 """What may be known of a user besides labels; the meaning is in ``population.People``."""
 

@@ -12,12 +12,20 @@ from feature_spec.definition import FeatureSpec
 from feature_spec.errors import FeatureSpecError
 from feature_spec.expression import Parameter
 from feature_spec.program import Program
-from feature_spec.vocabulary import CHANNELS, CONTEXT, COUNT, EVENT_TYPES, SUM, UNKNOWN, VALUES, WINDOW_DAYS
+from feature_spec.vocabulary import (
+    CHANNELS,
+    CONTEXT,
+    CONTEXT_RANGES,
+    COUNT,
+    EVENT_TYPES,
+    MAX_CELL,
+    SUM,
+    UNKNOWN,
+    VALUES,
+    WINDOW_DAYS,
+)
 
 Array = npt.NDArray[np.float64]
-
-MAX_CELL: Final = float(2**24)
-"""Largest count or absolute sum in one cell: up to here float32 still tells integers apart."""
 
 _CHUNK: Final = 2048
 """Users evaluated together: large enough to be vectorised, small enough that 90-day vectors stay in cache."""
@@ -44,7 +52,7 @@ def evaluate(spec: FeatureSpec, daily: npt.ArrayLike, context: npt.ArrayLike) ->
     Args:
         spec: the definitions.
         daily: [n, 90, 8, 3], counts, numbers of values and sums of values by day and event type.
-        context: [n, 6], -1 where unknown.
+        context: [n, 14], -1 where unknown.
 
     Returns:
         float32 [n, number of features], finite, each within its feature's range.
@@ -136,12 +144,11 @@ def _check_counts(daily: npt.NDArray[Any]) -> None:
 
 
 def _check_context(context: npt.NDArray[Any]) -> None:
-    limits = (float(WINDOW_DAYS), MAX_CELL, MAX_CELL, MAX_CELL, MAX_CELL, 1.0)
-    lows = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-    bad = (context != UNKNOWN) & ((context < np.array(lows)) | (context > np.array(limits)))
+    lows, highs = np.array([CONTEXT_RANGES[name] for name in CONTEXT], np.float64).T
+    bad = (context != UNKNOWN) & ((context < lows) | (context > highs))
     if bad.any():
         user, entry = (int(i) for i in np.argwhere(bad)[0])
         raise FeatureSpecError(
             f"context[{user}, {entry}] ({CONTEXT[entry]}) is {context[user, entry]}; "
-            f"give {lows[entry]:g}..{limits[entry]:g}, or -1 for unknown"
+            f"give {lows[entry]:g}..{highs[entry]:g}, or -1 for unknown"
         )

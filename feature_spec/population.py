@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_spec.errors import DataError
-from feature_spec.numpy_evaluator import MAX_CELL
-from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, UNKNOWN, WINDOW_DAYS
+from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, MAX_CELL, UNKNOWN, WINDOW_DAYS
 
 Days = npt.NDArray[np.float64]
 """Day numbers, one a user, NaN where unknown."""
@@ -37,6 +36,8 @@ class People:
         goal_start: the day the goal was set.
         goal_total_days: how many days the goal runs.
         goals_completed_before: goals brought to an end before this one.
+        goals_active: goals that ran at the cut-off.
+        goals_overdue: goals that were past their end and not reached at the cut-off.
 
     Raises:
         DataError: a user twice, or columns of different lengths.
@@ -52,6 +53,8 @@ class People:
     goal_start: Days | None = None
     goal_total_days: Days | None = None
     goals_completed_before: Days | None = None
+    goals_active: Days | None = None
+    goals_overdue: Days | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "users", tuple(self.users))
@@ -83,7 +86,7 @@ class Snapshot:
         users: their ids.
         groups: who must not be split between training and test.
         daily: float32 [n, 90, 8, 3].
-        context: float32 [n, 6], -1 where unknown.
+        context: float32 [n, 14], -1 where unknown.
         labels: outcomes by name, int8 [n], -1 where unknown.
         notices: what was left out or assumed, for people to read.
     """
@@ -107,6 +110,7 @@ class Dataset:
         event_type: index into ``EVENT_TYPES`` of each event.
         count: how often it happened in this row.
         value: the value of the row, NaN where it has none.
+        calendar: whether day numbers are dates, as days since 1970-01-01.
         notices: what was left out while reading.
     """
 
@@ -116,6 +120,7 @@ class Dataset:
     event_type: npt.NDArray[np.int64]
     count: npt.NDArray[np.float64]
     value: npt.NDArray[np.float64]
+    calendar: bool = False
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -128,6 +133,7 @@ class Dataset:
         count: npt.ArrayLike,
         value: npt.ArrayLike | None = None,
         people: People | None = None,
+        calendar: bool = False,
         notices: tuple[str, ...] = (),
     ) -> Dataset:
         """Make a dataset from columns in memory, one entry an event; rows with the same key add up.
@@ -140,6 +146,7 @@ class Dataset:
             value: NaN where an event has none.
             people: the users with what else is known; those with events if None. Events of users who are
                 not among them are left out and counted in a notice.
+            calendar: whether day numbers are dates, as days since 1970-01-01.
             notices: passed on to every snapshot.
 
         Raises:
@@ -173,6 +180,7 @@ class Dataset:
             event_type=np.array([order[name] for name in event_type], np.int64)[kept],
             count=counts[kept],
             value=values[kept],
+            calendar=calendar,
             notices=(*notices, *_count_notices(sorted_people, user, owner)),
         )
 
@@ -271,8 +279,12 @@ class Dataset:
             "goal_total_days": self.people.days("goal_total_days"),
             "goals_completed_before": self.people.days("goals_completed_before"),
             "progress": self._progress(as_of),
+            "goals_active": self.people.days("goals_active"),
+            "goals_overdue": self.people.days("goals_overdue"),
+            **(_calendar(as_of) if self.calendar else {}),
         }
-        context = np.stack([columns[name] for name in CONTEXT], axis=1)
+        unknown = np.full(len(as_of), np.nan)
+        context = np.stack([columns.get(name, unknown) for name in CONTEXT], axis=1)
         # What begins after the cut-off has no age yet.
         return np.where(np.isnan(context) | (context < 0), UNKNOWN, context).astype(np.float32)
 
@@ -284,6 +296,17 @@ class Dataset:
         gains &= self.day <= as_of[self.user]
         total = np.bincount(self.user[gains], weights=self.value[gains], minlength=len(as_of))
         return np.clip(total, 0.0, 1.0)
+
+
+def _calendar(as_of: Days) -> dict[str, Days]:
+    """What the calendar says of dates given as days since 1970-01-01, which was a Thursday."""
+    date = as_of.astype(np.int64).astype("datetime64[D]")
+    month, year = date.astype("datetime64[M]"), date.astype("datetime64[Y]")
+    return {
+        "weekday": (as_of + 3) % 7,
+        "day_of_month": (date - month).astype(np.float64) + 1,
+        "day_of_year": (date - year).astype(np.float64) + 1,
+    }
 
 
 def _sorted(people: People) -> People:

@@ -22,7 +22,7 @@ FEATURES_OUTPUT: Final = "features"
 def feature_model(spec: FeatureSpec) -> bytes:
     """Make the TFLite model that computes ``spec`` on the device.
 
-    Inputs ``daily`` float32 [n, 90, 8, 3] and ``context`` float32 [n, 6], output ``features`` float32
+    Inputs ``daily`` float32 [n, 90, 8, 3] and ``context`` float32 [n, 14], output ``features`` float32
     [n, number of features], n free; builtin operators only. The graph checks nothing: whoever fills the
     inputs keeps the rules of the day input.
 

@@ -54,6 +54,8 @@ _KNOWN: Final = {
     "goal_total_days": 120,
     "goals_completed_before": 2,
     "progress": 0.5,
+    "goals_active": 3,
+    "goals_overdue": 1,
 }
 
 ACCEPTED: Final[tuple[Case, ...]] = (
@@ -343,6 +345,34 @@ ACCEPTED: Final[tuple[Case, ...]] = (
         (),
         context={"goal_start": "2026-04-01", "account_since": "2026-05-01", "goal_total_days": 30},
     ),
+    Case(
+        "last-act",
+        "hours since the last act: 90 minutes are 1.5; what fell due is no act, nor is a count of 0",
+        (
+            _at("2026-03-31T10:30:00Z"),
+            _at("2026-03-31T11:00:00Z", "task_due"),
+            _at("2026-03-31T11:30:00Z", count=0),
+            _at("2026-03-31T12:00:00.001Z"),
+        ),
+    ),
+    Case(
+        "last-act-before-observed",
+        "an act on a day nobody watched is not the last one",
+        (_ago(3, "session"),),
+        context={"observed_since": "2026-03-30"},
+    ),
+    Case(
+        "morning-local",
+        "acts before noon by the clock of the zone, not of the timestamp: 11:59:59.999 in New York, and 12:00",
+        (_at("2026-03-30T15:59:59.999Z", count=2), _at("2026-03-30T12:00:00-04:00", count=4)),
+        zone="America/New_York",
+    ),
+    Case(
+        "calendar-leap",
+        "the last day of a leap year is the 366th; 2024-12-31 was a Tuesday, and 23 is the last hour",
+        as_of="2024-12-31T22:59:59.999Z",
+        zone="Europe/Berlin",
+    ),
     Case("context-null", "null is unknown", (), context=dict.fromkeys(_KNOWN)),
     Case(
         "progress-zero", "progress 0 is known, and differs from unknown", (), context=_KNOWN | {"progress": 0}
@@ -463,6 +493,8 @@ REFUSED: Final[tuple[tuple[Case, str], ...]] = (
     _bad_context("total-huge", "a goal runs at most 1,000,000 days", goal_total_days=1_000_001),
     _bad_context("completed-huge", "at most 1,000,000 goals", goals_completed_before=1_000_001),
     _bad_context("completed-negative", "goals are counted from 0", goals_completed_before=-1),
+    _bad_context("active-negative", "goals are counted from 0", goals_active=-1),
+    _bad_context("overdue-fraction", "goals are whole", goals_overdue=0.5),
     _bad_context("progress-percent", "progress is a share, not a percentage", progress=50),
     _bad_context("progress-negative", "progress starts at 0; unknown is null or absent", progress=-1),
     _bad_context("key", "an unknown key is a typing error", goal_begin="2026-01-01"),

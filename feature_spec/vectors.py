@@ -17,7 +17,7 @@ from feature_spec.prebuilt import PREBUILT
 from feature_spec.vector_cases import ACCEPTED, REFUSED, Case
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, WINDOW_DAYS
 
-FORMAT: Final = "coach-edge/day-input-vectors/1"
+FORMAT: Final = "coach-edge/day-input-vectors/2"
 
 
 def vector_files() -> dict[str, bytes]:

@@ -15,7 +15,8 @@ import { openKeyBlob, verifyEnrolment } from "./device-keys.mjs";
 import {
   appKeyId, associatedData, decryptStream, encryptStream, pieces, segmentList, unwrapKey,
 } from "./encryption.mjs";
-import { computeFeatures, dayInput, nonZeroCells } from "./features.mjs";
+import { computeFeatures } from "./features.mjs";
+import { dayInput, nonZeroCells } from "./day-input.mjs";
 import { decide, openEnvelope, refresh } from "./manifest.mjs";
 import { countLatencies, readReport, sketchValues } from "./telemetry.mjs";
 
@@ -154,7 +155,7 @@ const INDEX_FORM = object({
   vectors: list(object({ file: text(1), kind: text(1), expect: oneOf("accept", "refuse") })),
 });
 const DAY_INPUT_FORM = object({
-  format: oneOf("coach-edge/day-input-vectors/1"), vectors: list(object({ name: text(1) })),
+  format: oneOf("coach-edge/day-input-vectors/2"), vectors: list(object({ name: text(1) })),
 });
 
 /** The definitions of the features, and how far their values may differ. */

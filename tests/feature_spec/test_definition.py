@@ -12,7 +12,14 @@ import pytest
 from feature_spec import PREBUILT, Feature, FeatureSpec, canonical_json, fingerprint
 from feature_spec.errors import DefinitionError
 from feature_spec.expression import context, day
-from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, WINDOW_DAYS
+from feature_spec.vocabulary import (
+    CHANNELS,
+    CONTEXT,
+    CONTEXT_RANGES,
+    EVENT_TYPES,
+    LAYOUT_VERSION,
+    WINDOW_DAYS,
+)
 
 TEN = (
     "completion_rate",
@@ -32,12 +39,14 @@ GOOD = Feature("f", 1, "days", 0, 10, 5, "meaning", "source", context("progress"
 def test_the_vocabulary_is_that_of_the_format() -> None:
     events = "session message task_due task_done progress check_in content_view feedback"
     context_entries = (
-        "days_observed account_age_days goal_age_days goal_total_days goals_completed_before progress"
+        "days_observed account_age_days goal_age_days goal_total_days goals_completed_before progress "
+        "hours_since_last_act weekday hour_of_day day_of_month day_of_year morning_acts goals_active goals_overdue"
     )
     assert " ".join(EVENT_TYPES) == events
     assert " ".join(CHANNELS) == "count values sum"
     assert " ".join(CONTEXT) == context_entries
-    assert WINDOW_DAYS == 90
+    assert tuple(CONTEXT_RANGES) == CONTEXT
+    assert (LAYOUT_VERSION, WINDOW_DAYS) == (2, 90)
 
 
 def test_the_ten_in_their_order() -> None:

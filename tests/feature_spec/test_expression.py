@@ -81,7 +81,7 @@ def test_a_tree_survives_json(tree: Expression) -> None:
 def test_every_tree_is_total(tree: Expression, seed: int) -> None:
     random = np.random.default_rng(seed)
     days = random.poisson(0.3, (3, 90, 8, 3)).astype(np.float32)
-    known = np.where(random.random((3, 6)) < 0.5, -1, 1).astype(np.float32)
+    known = np.where(random.random((3, len(CONTEXT))) < 0.5, -1, 1).astype(np.float32)
     assert np.isfinite(evaluate(spec_of(tree), days, known)).all()
 
 

@@ -170,8 +170,8 @@ def test_dates_of_people_become_ages(folder: Path) -> None:
         folder,
         events="user_id,timestamp,event_type,count,value\n"
         "a,2026-03-01T10:00:00Z,progress,1,0.25\na,2026-03-03T10:00:00Z,progress,1,0.25\na,2026-03-09T10:00:00Z,progress,1,0.25\n",
-        labels="user_id,start_date,account_since,goal_start,goal_total_days,goals_completed_before,won\n"
-        "a,2026-03-01,2026-01-01,2026-03-02,30,2,1\n",
+        labels="user_id,start_date,account_since,goal_start,goal_total_days,goals_completed_before,goals_active,goals_overdue,won\n"
+        "a,2026-03-01,2026-01-01,2026-03-02,30,2,3,0,1\n",
     )
     assert known(load(files).snapshot(4), "a") == {
         "days_observed": 5,
@@ -180,6 +180,14 @@ def test_dates_of_people_become_ages(folder: Path) -> None:
         "goal_total_days": 30,
         "goals_completed_before": 2,
         "progress": 0.5,
+        "hours_since_last_act": -1,
+        "weekday": 3,  # 2026-03-05 was a Thursday
+        "hour_of_day": -1,
+        "day_of_month": 5,
+        "day_of_year": 64,
+        "morning_acts": -1,
+        "goals_active": 3,
+        "goals_overdue": 0,
     }
     assert known(load(files).snapshot(0), "a")["goal_age_days"] == -1, "the goal was not set yet"
 
@@ -201,15 +209,20 @@ def test_a_mapping_turns_a_foreign_log(folder: Path) -> None:
     assert cell(snapshot, "a", 2, "progress", "sum") == pytest.approx(0.08)
     assert [cell(snapshot, "b", 2, "task_done", c) for c in CHANNELS] == [1, 0, 0], "no score, no value"
     assert [cell(snapshot, "a", day, "task_due") for day in range(5)] == [1, 0, 0, 1, 0]
-    assert known(snapshot, "a") == pytest.approx(
-        {
-            "days_observed": 5,
-            "account_age_days": 34,
-            "goal_age_days": 4,
-            "goal_total_days": 50,
-            "goals_completed_before": 0,
-            "progress": 0.08,
-        }
+    assert (
+        known(snapshot, "a")
+        == pytest.approx(
+            {
+                "days_observed": 5,
+                "account_age_days": 34,
+                "goal_age_days": 4,
+                "goal_total_days": 50,
+                "goals_completed_before": 0,
+                "progress": 0.08,
+            }
+            # Numbered days are no dates, and have no time of day.
+            | dict.fromkeys(CONTEXT[6:], -1)
+        )
     )
     assert known(snapshot, "c")["days_observed"] == 4
     assert known(snapshot, "b")["goals_completed_before"] == -1

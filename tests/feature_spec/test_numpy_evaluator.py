@@ -22,7 +22,7 @@ Cells = npt.NDArray[np.float32]
 
 def by_hand(daily: Cells, context: Cells) -> list[float]:
     """The ten features of one user, written from their descriptions and not from their expressions."""
-    observed, age, goal_age, goal_total, before, progress = (float(x) for x in context)
+    observed, age, goal_age, goal_total, before, progress = (float(x) for x in context[:6])
     window = 90 if observed < 0 else int(observed)
     cell = {name: daily[:, i, :].astype(float).tolist() for i, name in enumerate(EVENT_TYPES)}
     acts = [sum(cell[name][d][0] for name in EVENT_TYPES if name != "task_due") for d in range(90)]
@@ -98,7 +98,7 @@ def test_always_finite_and_within_range(seed: int) -> None:
 
 
 def test_nothing_known_gives_every_missing_value() -> None:
-    result = evaluate(PREBUILT, np.zeros((1, 90, 8, 3)), np.full((1, 6), -1.0))
+    result = evaluate(PREBUILT, np.zeros((1, 90, 8, 3)), np.full((1, 14), -1.0))
     assert result[0].tolist() == [np.float32(feature.missing) for feature in PREBUILT.features]
 
 
@@ -111,11 +111,11 @@ def test_one_user_or_many_at_once_is_the_same() -> None:
 
 
 def test_no_user_is_no_row() -> None:
-    assert evaluate(PREBUILT, np.zeros((0, 90, 8, 3)), np.zeros((0, 6))).shape == (0, 10)
+    assert evaluate(PREBUILT, np.zeros((0, 90, 8, 3)), np.zeros((0, 14))).shape == (0, 10)
 
 
 def _with(index: Any, value: float, context: bool = False) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    daily, known = np.zeros((2, 90, 8, 3)), np.full((2, 6), -1.0)
+    daily, known = np.zeros((2, 90, 8, 3)), np.full((2, 14), -1.0)
     (known if context else daily)[index] = value
     return daily, known
 
@@ -133,12 +133,20 @@ def _with(index: Any, value: float, context: bool = False) -> tuple[npt.NDArray[
         (*_with((1, 0), 0, True), r"\(days_observed\) is 0.0; give 1..90"),
         (*_with((1, 3), 0, True), r"\(goal_total_days\)"),
         (*_with((1, 1), -2, True), r"\(account_age_days\)"),
-        (np.zeros((1, 90, 8)), np.zeros((1, 6)), r"daily has the shape"),
-        (np.zeros((1, 60, 8, 3)), np.zeros((1, 6)), r"give \[n, 90, 8, 3\]"),
-        (np.zeros((1, 90, 8, 3)), np.zeros((1, 5)), r"give \[n, 6\]"),
-        (np.zeros((2, 90, 8, 3)), np.full((1, 6), -1.0), r"2 users and context 1"),
-        (np.zeros((1, 90, 8, 3), "U1"), np.zeros((1, 6)), r"daily has the type"),
-        (np.zeros((1, 90, 8, 3), ">f4"), np.zeros((1, 6)), r"daily has the type >f4"),
+        (*_with((1, 6), 2209, True), r"\(hours_since_last_act\) is 2209.0; give 0..2208"),
+        (*_with((1, 7), 7, True), r"\(weekday\) is 7.0; give 0..6"),
+        (*_with((1, 8), 24, True), r"\(hour_of_day\) is 24.0; give 0..23"),
+        (*_with((1, 9), 0, True), r"\(day_of_month\) is 0.0; give 1..31"),
+        (*_with((1, 10), 367, True), r"\(day_of_year\) is 367.0; give 1..366"),
+        (*_with((1, 11), -0.5, True), r"\(morning_acts\)"),
+        (*_with((1, 12), -2, True), r"\(goals_active\)"),
+        (*_with((1, 13), 2.0**24 + 2, True), r"\(goals_overdue\)"),
+        (np.zeros((1, 90, 8)), np.zeros((1, 14)), r"daily has the shape"),
+        (np.zeros((1, 60, 8, 3)), np.zeros((1, 14)), r"give \[n, 90, 8, 3\]"),
+        (np.zeros((1, 90, 8, 3)), np.zeros((1, 6)), r"give \[n, 14\]"),
+        (np.zeros((2, 90, 8, 3)), np.full((1, 14), -1.0), r"2 users and context 1"),
+        (np.zeros((1, 90, 8, 3), "U1"), np.zeros((1, 14)), r"daily has the type"),
+        (np.zeros((1, 90, 8, 3), ">f4"), np.zeros((1, 14)), r"daily has the type >f4"),
     ],
 )
 def test_refuses_what_is_no_day_input(daily: Any, context: Any, says: str) -> None:
