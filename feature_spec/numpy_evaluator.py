@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from feature_spec.definition import FeatureSpec
 from feature_spec.errors import FeatureSpecError
-from feature_spec.expression import Parameter
+from feature_spec.operators import LEAVES
+from feature_spec.parameters import Parameter
 from feature_spec.program import Program
 from feature_spec.vocabulary import (
     CHANNELS,
@@ -35,11 +36,13 @@ _OPERATORS: Final[dict[str, Callable[..., Array]]] = {
     "sub": np.subtract,
     "mul": np.multiply,
     "div": lambda a, b: np.where(b == 0, 0.0, a / np.where(b == 0, 1.0, b)),
+    "mod": lambda a, b: np.where(b == 0, 0.0, a - b * np.floor(a / np.where(b == 0, 1.0, b))),
     "min": np.minimum,
     "max": np.maximum,
     "less": lambda a, b: np.less(a, b).astype(np.float64),
     "where": lambda c, a, b: np.asarray(np.where(c != 0, a, b)),
     "log1p": lambda x: np.log1p(np.maximum(x, 0.0)),
+    "xlogx": lambda x: np.where(x > 0, x * np.log(np.where(x > 0, x, 1.0)), 0.0),
     # Scalars keep an axis of length one, so that they meet 90-day vectors by broadcasting alone.
     "sum_days": lambda x: np.sum(x, axis=1, keepdims=True),
     "min_days": lambda x: np.min(x, axis=1, keepdims=True),
@@ -73,14 +76,30 @@ def evaluate(spec: FeatureSpec, daily: npt.ArrayLike, context: npt.ArrayLike) ->
     return result
 
 
+def _quantile(share: float, values: Array, mask: Array) -> Array:
+    """The quantile over the last axis of the entries whose mask is not 0; 0 where there is none."""
+    values, mask = np.broadcast_arrays(values, mask)
+    kept = mask != 0
+    count = kept.sum(axis=1, keepdims=True)
+    ordered = np.sort(np.where(kept, values, np.inf), axis=1)  # those that do not count come last
+    place = share * np.maximum(count - 1, 0)
+    below = np.floor(place).astype(np.intp)
+    above = np.minimum(below + 1, np.maximum(count - 1, 0))
+    low, high = (
+        np.where(count == 0, 0.0, np.take_along_axis(ordered, index, axis=1)) for index in (below, above)
+    )
+    return np.asarray(low + (high - low) * (place - below))
+
+
 def _run(program: Program, daily: Array, context: Array) -> Array:
     values: list[Array] = []
     for step in program.steps:
-        operator = _OPERATORS.get(step.op)
-        if operator is None:
+        if step.op in LEAVES:
             values.append(_leaf(step.op, step.value, daily, context))
+        elif step.op == "quantile_days":
+            values.append(_quantile(float(step.value[0]), *[values[index] for index in step.args]))  # type: ignore[arg-type]
         else:
-            values.append(operator(*[values[index] for index in step.args]))
+            values.append(_OPERATORS[step.op](*[values[index] for index in step.args]))
     return np.concatenate([np.broadcast_to(values[i], (len(daily), 1)) for i in program.outputs], axis=1)
 
 

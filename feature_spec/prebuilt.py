@@ -16,7 +16,6 @@ from feature_spec.expression import (
     daily,
     day,
     decay,
-    known,
     less,
     log1p,
     maximum,
@@ -25,7 +24,7 @@ from feature_spec.expression import (
     sum_days,
     where,
 )
-from feature_spec.vocabulary import EVENT_TYPES, WINDOW_DAYS
+from feature_spec.vocabulary import EVENT_TYPES, UNKNOWN, WINDOW_DAYS
 
 _FLOW: Final = "Phase 25 ML architecture overview, goal success prediction flow"
 _CHURN: Final = "Phase 25 ML architecture overview, churn prediction flow"
@@ -36,6 +35,12 @@ _PIPELINE: Final = "AI/ML integration guide, 4.2 feature engineering pipeline"
 _ACTS: Final = tuple(name for name in EVENT_TYPES if name != "task_due")
 _DONE: Final = daily("count", *_ACTS)
 _ACTIVE: Final = less(0, _DONE)
+
+
+def known(entry: Expression) -> Expression:
+    """1 where a context entry is known, else 0."""
+    return less(UNKNOWN / 2, entry)
+
 
 # Days before observation began are missing, not idle: they must not count against anybody.
 _WINDOW: Final = where(known(context("days_observed")), context("days_observed"), WINDOW_DAYS)

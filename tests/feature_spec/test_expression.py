@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -14,51 +16,19 @@ from feature_spec.canonical import canonical_json
 from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.errors import DefinitionError
 from feature_spec.expression import (
-    DAYS,
-    ELEMENTWISE,
-    LEAVES,
-    REDUCTIONS,
-    SCALAR,
     Expression,
     context,
     daily,
     day,
-    decay,
     min_days,
     sum_days,
 )
 from feature_spec.numpy_evaluator import evaluate
-from feature_spec.program import flatten
-from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES
-
-# Not tiny: quotients of tiny numbers leave the range of doubles.
-NUMBERS = st.floats(-1000, 1000).map(lambda x: round(x, 2) + 0.0)
-LEAF = (
-    st.builds(
-        lambda channel, weights: Expression("daily", value=(channel, *weights.items())),
-        st.sampled_from(CHANNELS),
-        st.dictionaries(st.sampled_from(EVENT_TYPES), st.integers(-5, 5).map(float), min_size=1, max_size=3),
-    )
-    | st.just(day())
-    | st.builds(decay, st.floats(20, 100))
-    | st.builds(context, st.sampled_from(CONTEXT))
-    | st.builds(lambda x: Expression("const", value=(x,)), NUMBERS)
-)
-
-
-def _grow(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
-    def node(op: str) -> st.SearchStrategy[Expression]:
-        return st.tuples(*[inner] * ELEMENTWISE[op]).map(lambda args: Expression(op, args))
-
-    reduced = st.builds(
-        lambda op, arg: Expression(op, (arg if arg.kind == DAYS else arg + day(),)),
-        st.sampled_from(sorted(REDUCTIONS)),
-        inner,
-    )
-    return st.sampled_from(sorted(ELEMENTWISE)).flatmap(node) | reduced
-
-
-TREES = st.recursive(LEAF, _grow, max_leaves=12)
+from feature_spec.operators import CORE, DAYS, ELEMENTWISE, LEAVES, OPERATORS, REDUCTIONS, SCALAR, SURFACE
+from feature_spec.program import MAX_STEPS, flatten
+from feature_spec.surface import bucketize, one_hot, quantile, windowed_mean
+from feature_spec.vocabulary import CONTEXT, EVENT_TYPES
+from tests.feature_spec.trees import trees
 
 
 def spec_of(tree: Expression) -> FeatureSpec:
@@ -67,7 +37,7 @@ def spec_of(tree: Expression) -> FeatureSpec:
     return FeatureSpec((Feature("f", 1, "unit", -1e9, 1e9, 0, "meaning", "source", scalar),))
 
 
-@given(TREES)
+@given(trees())
 def test_a_tree_survives_json(tree: Expression) -> None:
     text = canonical_json(tree.to_json())
     again = Expression.from_json(json.loads(text))
@@ -77,7 +47,7 @@ def test_a_tree_survives_json(tree: Expression) -> None:
     assert str(again) == str(tree)
 
 
-@given(TREES, st.integers(0, 2**32 - 1))
+@given(trees(), st.integers(0, 2**32 - 1))
 def test_every_tree_is_total(tree: Expression, seed: int) -> None:
     random = np.random.default_rng(seed)
     days = random.poisson(0.3, (3, 90, 8, 3)).astype(np.float32)
@@ -85,9 +55,26 @@ def test_every_tree_is_total(tree: Expression, seed: int) -> None:
     assert np.isfinite(evaluate(spec_of(tree), days, known)).all()
 
 
-def test_the_operators_are_what_the_evaluators_know() -> None:
-    assert not set(ELEMENTWISE) & REDUCTIONS
-    assert not LEAVES & (set(ELEMENTWISE) | REDUCTIONS)
+def test_the_core_is_small_and_closed() -> None:
+    """Whoever adds an operator here adds it to every evaluator."""
+    assert {"daily", "day", "decay", "context", "const"} == LEAVES
+    assert {"sum_days", "min_days", "quantile_days"} == REDUCTIONS
+    assert set(ELEMENTWISE) == {
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "mod",
+        "min",
+        "max",
+        "less",
+        "where",
+        "log1p",
+        "xlogx",
+    }
+    assert LEAVES | REDUCTIONS | set(ELEMENTWISE) == CORE
+    assert set(OPERATORS) == CORE | SURFACE
+    assert not CORE & SURFACE
 
 
 def test_kinds() -> None:
@@ -100,6 +87,16 @@ def test_formula_reads_like_one() -> None:
     tree = sum_days(daily("count", "session", message=2)) / context("goal_age_days")
     assert str(tree) == "(sum_days(count[session + 2 message]) / goal_age_days)"
     assert str(daily("count", *EVENT_TYPES[1:])) == "count[all but session]"
+    assert str(windowed_mean(14, daily("count", "session"))) == "windowed_mean(14; count[session])"
+    assert str(quantile(0.5, 30, daily("sum", "session"))) == "quantile(0.5, 30; sum[session])"
+    assert str(bucketize([1, 5, 20], context("progress"))) == "bucketize([1, 5, 20]; progress)"
+
+
+def test_one_hot_is_an_expression_for_each_number() -> None:
+    assert [str(item) for item in one_hot(context("progress"), (0, 1))] == [
+        "equals(0; progress)",
+        "equals(1; progress)",
+    ]
 
 
 def test_equal_subtrees_are_computed_once() -> None:
@@ -108,21 +105,86 @@ def test_equal_subtrees_are_computed_once() -> None:
     assert [twice.steps[index].op for index in twice.outputs] == ["add", "add"]
 
 
-def test_a_tree_built_by_reuse_does_not_explode() -> None:
+def test_a_tree_built_by_reuse_is_flattened_once() -> None:
     tree = context("progress")
-    for _ in range(50):
+    for _ in range(10):
         tree = tree + tree
-    assert len(flatten([tree]).steps) == 51
+    assert len(flatten([tree]).steps) == 11
+
+
+def test_a_tree_that_would_never_end_is_refused() -> None:
+    tree = context("progress")
+    for _ in range(11):
+        tree = tree + tree
+    with pytest.raises(DefinitionError, match=r"8191 operators when written out, and at most 4096"):
+        tree + tree
+
+
+def test_nested_surface_operators_do_not_explode() -> None:
+    tree = daily("count", "session")
+    for _ in range(20):
+        tree = bucketize(range(30), tree)  # each uses its argument thirty times
+    assert len(flatten([tree]).steps) < 20 * 100
+
+
+def test_a_program_has_a_limit() -> None:
+    def features() -> Iterator[Expression]:
+        for number in range(MAX_STEPS):
+            yield context("progress") + number
+
+    with pytest.raises(DefinitionError, match="more than 16384 distinct steps; split"):
+        flatten(features())
+
+
+def test_an_expression_cannot_contain_itself() -> None:
+    tree = context("progress") + 1
+    with pytest.raises(FrozenInstanceError):
+        tree.args = (tree, tree)  # type: ignore[misc]
+    cyclic: list[Any] = ["log1p"]
+    cyclic.append(cyclic)  # no JSON text says this, but a Python list can
+    with pytest.raises(DefinitionError, match="nested deeper"):
+        Expression.from_json(cyclic)
 
 
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (["pow", 1, 2], "unknown operator 'pow'"),
+        (["pow", 1, 2], "unknown operator 'pow'; the operators are daily, "),
+        (["quantile_days", 1.5, ["day"], ["day"]], "a share from 0 to 1, got 1.5"),
+        (["quantile_days", -0.1, ["day"], ["day"]], "a share from 0 to 1"),
+        (["quantile_days", 0.5, ["day"]], "takes 2 arguments, got 1"),
+        (["quantile_days", 0.5, ["day"], 1], "argument of kind days"),
+        (["quantile", 2, 30, ["day"]], "a share from 0 to 1, got 2"),
+        (["quantile", 0.5, 91, ["day"]], "a window of 1 to 90 days, got 91"),
+        (["windowed_sum", 0, ["day"]], "a window of 1 to 90 days, got 0"),
+        (["windowed_mean", 7.5, ["day"]], "a window of whole days, got 7.5"),
+        (["slope", "7", ["day"]], "a window of whole days, got '7'"),
+        (["window", True, ["day"]], "a window of whole days"),
+        (["window", ["day"], 7], "a window of whole days"),
+        (["window", 7, 3], "argument of kind days"),
+        (["window", 7], "takes one argument, got 0"),
+        (["window"], r"takes one parameter \(window\), got 0"),
+        (["window", float("inf"), ["day"]], "a window of whole days, got inf"),
+        (["ewma", -1, ["day"]], "positive half-life"),
+        (["clip", 1, 0, ["day"]], "a low below its high"),
+        (["clip", 0, float("nan"), ["day"]], "a finite number, got nan"),
+        (["clip", 0, ["day"]], "a finite number, got"),
+        (["equals", None, ["day"]], "a finite number, got None"),
+        (["bucketize", [], ["day"]], "1 to 32 bounds"),
+        (["bucketize", 3, ["day"]], "a list of 1 to 32 bounds"),
+        (["bucketize", [1, 1], ["day"]], "ascend"),
+        (["bucketize", [2, 1], ["day"]], "ascend"),
+        (["bucketize", [1, float("nan")], ["day"]], "finite bounds"),
+        (["bucketize", list(range(33)), ["day"]], "1 to 32 bounds"),
+        (["known", ["day"]], "takes a single number, got one a day"),
+        (["observed", 1], "takes no parameters"),
+        (["streak", ["context", "progress"]], "argument of kind days"),
+        (["add", 1, 10**400], "a finite number or a list"),
+        (["decay", 10**400], "positive half-life"),
         (["__import__", "os"], "unknown operator"),
         (["add", 1], "takes 2 arguments, got 1"),
         (["sum_days", 1], "argument of kind days"),
-        (["sum_days", ["day"], ["day"]], "one argument of kind days"),
+        (["sum_days", ["day"], ["day"]], "takes one argument, got 2"),
         (["day", 1], "takes no parameters"),
         (["decay", 0], "positive half-life"),
         (["decay", float("nan")], "positive half-life"),
@@ -134,11 +196,11 @@ def test_a_tree_built_by_reuse_does_not_explode() -> None:
         (["daily", "count", {"session": float("inf")}], "finite weights"),
         (["daily", "count", ["session"]], "an object of event types"),
         (["const", 1], "bare number"),
-        ([], "an expression is a number or a list"),
-        ("day", "an expression is a number or a list"),
-        (True, "an expression is a number or a list"),
-        (float("nan"), "an expression is a number or a list"),
-        ([["day"]], "an expression is a number or a list"),
+        ([], "an expression is a finite number or a list"),
+        ("day", "an expression is a finite number or a list"),
+        (True, "an expression is a finite number or a list"),
+        (float("nan"), "an expression is a finite number or a list"),
+        ([["day"]], "an expression is a finite number or a list"),
     ],
 )
 def test_refuses_what_is_no_expression(data: Any, says: str) -> None:
