@@ -1,11 +1,19 @@
-"""Instants, zones and local days: RFC 3339 in, a number of milliseconds or of days out."""
+"""Instants, zones and local days: RFC 3339 in, a number of milliseconds or of days out.
+
+One instant at a time goes through ``zoneinfo``; arrays go through ``zone_offsets``, which asks it only where a zone
+changes its offset. Both ways give the same.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
 
 from feature_spec.errors import DataError
 
@@ -19,6 +27,21 @@ EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 """Subtracted from `date.toordinal()` it gives days since 1970-01-01."""
 _YEARS: Final = range(1970, 2200)
 """Outside of it a timestamp is a wrong unit or a wrong field, never an event on a phone."""
+
+DAY_MS: Final = 86_400_000
+FIRST_INSTANT: Final = -DAY_MS + 60_000
+"""1970-01-01T00:00:00+23:59, the first instant that can be written, in milliseconds."""
+
+LAST_INSTANT: Final = 7_258_118_400_000 + DAY_MS - 60_001
+"""2199-12-31T23:59:59.999-23:59, the last one."""
+
+# No zone has ever kept an offset for less than six days, nor does one plan to (a test reads the whole database).
+# Where offsets two days apart are equal there is no change between them.
+_STEP: Final = 2 * 86_400
+_BLOCK: Final = 32 * _STEP
+
+Instants = npt.NDArray[np.int64]
+"""Milliseconds since 1970-01-01T00:00:00Z."""
 
 
 def parse_instant(text: str) -> int:
@@ -86,3 +109,95 @@ def local_day(instant: int, where: tzinfo) -> int:
 def local_moment(instant: int, where: tzinfo) -> datetime:
     """What calendar and clock show in ``where`` at ``instant`` (milliseconds)."""
     return (_EPOCH + timedelta(milliseconds=instant)).astimezone(where)
+
+
+def local_days(instants: Instants, where: tzinfo) -> npt.NDArray[np.int64]:
+    """``local_day`` of many instants: days since 1970-01-01, in the shape of ``instants``.
+
+    Raises:
+        DataError: an instant outside ``FIRST_INSTANT``..``LAST_INSTANT``.
+    """
+    return local_milliseconds(instants, where) // DAY_MS
+
+
+def local_milliseconds(instants: Instants, where: tzinfo) -> npt.NDArray[np.int64]:
+    """What calendar and clock show in ``where``, as milliseconds since 1970-01-01T00:00 on that clock.
+
+    Divided by ``DAY_MS`` the quotient is the local day and the remainder the time that the clock shows, since a
+    clock shows 24 hours whatever the length of its day.
+
+    Args:
+        instants: any shape, int64.
+        where: the zone.
+
+    Returns:
+        int64, in the shape of ``instants``.
+
+    Raises:
+        DataError: an instant outside ``FIRST_INSTANT``..``LAST_INSTANT``.
+    """
+    if not instants.size:
+        return np.zeros(instants.shape, np.int64)
+    first, last = int(instants.min()), int(instants.max())
+    starts, offsets = zone_offsets(where, first, last)
+    if len(offsets) == 1:
+        return np.asarray(instants + offsets[0])
+    return np.asarray(instants + offsets[np.searchsorted(starts, instants, side="right") - 1])
+
+
+def zone_offsets(where: tzinfo, first: int, last: int) -> tuple[Instants, npt.NDArray[np.int64]]:
+    """How far the clocks of a zone are ahead of UTC between two instants, both included.
+
+    Args:
+        where: the zone.
+        first: milliseconds since 1970-01-01T00:00:00Z.
+        last: the same, not before ``first``.
+
+    Returns:
+        ``starts`` int64 [k], increasing, the first at or before ``first``, and ``offsets`` int64 [k]: from
+        ``starts[i]`` until before ``starts[i + 1]`` the clocks are ``offsets[i]`` milliseconds ahead of UTC.
+
+    Raises:
+        DataError: an instant outside ``FIRST_INSTANT``..``LAST_INSTANT``.
+    """
+    if first < FIRST_INSTANT or last > LAST_INSTANT:
+        wrong = first if first < FIRST_INSTANT else last
+        raise DataError(f"{wrong} ms since 1970 is no instant between 1970 and 2199; are these milliseconds?")
+    blocks = range(first // 1000 // _BLOCK, last // 1000 // _BLOCK + 1)
+    pieces = [piece for block in blocks for piece in _pieces(where, block)]
+    table = np.array(pieces, np.int64) * 1000
+    keep = np.flatnonzero(np.diff(table[:, 1], prepend=table[0, 1] + 1))
+    starts, offsets = table[keep].T
+    inside = slice(max(int(np.searchsorted(starts, first, side="right")) - 1, 0), None)
+    return starts[inside], offsets[inside]
+
+
+@lru_cache(maxsize=1 << 14)
+def _pieces(where: tzinfo, block: int) -> tuple[tuple[int, int], ...]:
+    """When offsets begin in a block of time, and what they are; both in seconds, the first at the block's begin."""
+    begin = block * _BLOCK
+    now = _offset(where, begin)
+    pieces = [(begin, now)]
+    for end in range(begin + _STEP, begin + _BLOCK + 1, _STEP):
+        start, after = end - _STEP, _offset(where, end)
+        while now != after:
+            start, now = _change(where, start, end, now)
+            pieces.append((start, now))
+    return tuple(piece for piece in pieces if piece[0] < begin + _BLOCK)
+
+
+def _change(where: tzinfo, low: int, high: int, before: int) -> tuple[int, int]:
+    """The second in (low, high] at which the offset stops to be ``before``, and the one that follows."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _offset(where, middle) == before:
+            low = middle
+        else:
+            high = middle
+    return high, _offset(where, high)
+
+
+def _offset(where: tzinfo, second: int) -> int:
+    """Seconds that clocks are ahead of UTC at a second since 1970."""
+    ahead = (_EPOCH + timedelta(seconds=second)).astimezone(where).utcoffset()
+    return 0 if ahead is None else int(ahead.total_seconds())
