@@ -77,6 +77,13 @@ def data_options(command: F) -> F:
     return decorated  # type: ignore[no-any-return]
 
 
+def share(_ctx: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Callback of an option that is a number from 0 to 1; click's own range lets NaN through."""
+    if not 0 <= value <= 1:
+        raise click.BadParameter("give a number from 0 to 1")
+    return value
+
+
 @click.group()
 def features() -> None:
     """Feature definitions, batch features, golden vectors."""
@@ -136,6 +143,41 @@ def compute_features(
         "features": PREBUILT.names,
         "notices": snapshot.notices,
     }
+
+
+@features.command("check")
+@data_options
+@click.option(
+    "--threshold",
+    type=float,
+    callback=share,
+    default=0.95,
+    show_default=True,
+    help="Score from 0 to 1 below which the command fails.",
+)
+@click.option(
+    "--as-of",
+    metavar="INSTANT",
+    help="RFC 3339 instant for which the data is meant to be fresh; without it the age of the log is not judged.",
+)
+@click.option("--html", "page", type=_FILE, help="Write the report as one HTML page that needs nothing else.")
+def check_data(
+    data: DataFiles | None,
+    cutoff_days: tuple[int, ...],
+    zone: str,
+    threshold: float,
+    as_of: str | None,
+    page: Path | None,
+) -> dict[str, Any]:
+    """Judge whether data is fit to learn from: complete, consistent, accurate, timely.
+
+    Fails below the threshold and names the worst finding. --cutoff-day plays no part: the whole log is judged.
+    """
+    from feature_spec.quality.command import check
+
+    if data is None:
+        raise click.UsageError("Missing option '--events'.")
+    return check(data, zone, threshold=threshold, as_of=as_of, page=page)
 
 
 @features.command("vectors")

@@ -1,5 +1,9 @@
 """What can go wrong with features and event data; every message says where and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class FeatureSpecError(Exception):
     """Root of every error of this package."""
@@ -7,6 +11,14 @@ class FeatureSpecError(Exception):
 
 class DataError(FeatureSpecError):
     """The data is malformed: the message names file, row and column. Fix the data."""
+
+
+class QualityError(FeatureSpecError):
+    """The data is well-formed and not fit to learn from; ``report`` says how it was judged."""
+
+    def __init__(self, message: str, report: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 class DefinitionError(FeatureSpecError):

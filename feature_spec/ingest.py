@@ -86,16 +86,18 @@ def load(files: DataFiles, zone: str = "UTC") -> Dataset:
     """
     table = read_csv(files.events)
     labels = None if files.labels is None else read_csv(files.labels)
-    mapping = _native(table, labels) if files.mapping is None else load_mapping(files.mapping)
+    mapping = native_mapping(table, labels) if files.mapping is None else load_mapping(files.mapping)
     calendar = mapping.events.timestamp is not None
-    people = None if labels is None else _people(labels, mapping.labels, calendar)
-    zones = _zones(zone, files.users, labels, mapping.labels)
+    people = None if labels is None else read_people(labels, mapping.labels, calendar)
+    zones = zones_of(zone, files.users, labels, mapping.labels)
     events = _events(table, mapping, zones)
     if people is None:
         # Without a start date nobody has a day 0 in a log of timestamps; in a log of days it is day 0.
         names = sorted(set(events.user))
         people = People(tuple(names), origin=np.full(len(names), math.nan if calendar else 0.0))
-    due = [] if files.assessments is None else _due(read_csv(files.assessments), mapping.due_day, calendar)
+    due = (
+        [] if files.assessments is None else due_days(read_csv(files.assessments), mapping.due_day, calendar)
+    )
     try:
         dataset = Dataset.from_columns(
             user=events.user,
@@ -112,7 +114,7 @@ def load(files: DataFiles, zone: str = "UTC") -> Dataset:
     return dataset.with_due(due)
 
 
-def _native(events: Table, labels: Table | None) -> Mapping:
+def native_mapping(events: Table, labels: Table | None) -> Mapping:
     """The mapping of files in the native format: which of the optional columns they have."""
     has_day, has_time = "day" in events.columns, "timestamp" in events.columns
     if has_day == has_time:
@@ -134,7 +136,7 @@ def _native(events: Table, labels: Table | None) -> Mapping:
     )
 
 
-def _zones(
+def zones_of(
     default: str, users: Path | None, labels: Table | None, columns: LabelMapping
 ) -> Callable[[str], tzinfo]:
     """The zone of each user: from the users file, else from the labels, else the default."""
@@ -163,7 +165,7 @@ def _events(table: Table, mapping: Mapping, zones: Callable[[str], tzinfo]) -> _
         return [default] * table.rows if column is None else parsed(column, read)
 
     user = parsed(columns.user, read_name)
-    kinds = parsed(columns.event_type, lambda text: _emitted(mapping, text))
+    kinds = parsed(columns.event_type, lambda text: emitted(mapping, text))
     count = maybe(columns.count, read_count, 1.0)
     value = maybe(columns.value, read_value, math.nan)
     if columns.timestamp is not None:
@@ -183,7 +185,12 @@ def _events(table: Table, mapping: Mapping, zones: Callable[[str], tzinfo]) -> _
     return out
 
 
-def _emitted(mapping: Mapping, foreign: str) -> tuple[Emission, ...]:
+def emitted(mapping: Mapping, foreign: str) -> tuple[Emission, ...]:
+    """The events that a foreign type becomes.
+
+    Raises:
+        DataError: the mapping does not name it.
+    """
     try:
         return mapping.event_types[foreign]
     except KeyError:
@@ -218,7 +225,8 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right) or (left != left and right != right)  # no value (NaN) equals no value
 
 
-def _people(table: Table, columns: LabelMapping, calendar: bool) -> People:
+def read_people(table: Table, columns: LabelMapping, calendar: bool) -> People:
+    """The users of a label file; ``calendar``: its days are dates."""
     users = table.parse(columns.user, table.need(columns.user, _HINT), read_name)
     seen: dict[str, int] = {}
     for row, user in enumerate(users):
@@ -253,7 +261,7 @@ def _people(table: Table, columns: LabelMapping, calendar: bool) -> People:
     )
 
 
-def _due(table: Table, column: str, calendar: bool) -> list[int]:
+def due_days(table: Table, column: str, calendar: bool) -> list[int]:
     """Days on which items fall due; a row without a day (an exam at the end) is never due in the window."""
     days = table.parse(column, table.need(column, _HINT), optional(parse_date if calendar else read_day))
     return [int(day) for day in days if not math.isnan(day)]

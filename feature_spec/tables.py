@@ -6,8 +6,9 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -32,12 +33,14 @@ class Table:
     Attributes:
         name: what messages call it, the file's name.
         columns: cells by column name, all columns of one length.
-        rows: how many rows follow the header.
+        rows: how many rows follow the header, or are in this part of the file.
+        before: how many rows came before this part.
     """
 
     name: str
     columns: dict[str, Sequence[str]]
     rows: int
+    before: int = 0
 
     def need(self, column: str, hint: str) -> Sequence[str]:
         """The cells of ``column``.
@@ -66,7 +69,7 @@ class Table:
 
     def at(self, index: int, column: str) -> str:
         """Where in the file the cell ``index`` of ``column`` is, for messages."""
-        return f"{self.name}, row {index + 2}, column {column}"
+        return f"{self.name}, row {self.before + index + 2}, column {column}"
 
 
 def read_csv(path: Path) -> Table:
@@ -75,37 +78,65 @@ def read_csv(path: Path) -> Table:
     Raises:
         DataError: the file cannot be read, is not such a file, or holds no rows.
     """
+    (table,) = read_csv_parts(path)
+    return table
+
+
+def read_csv_parts(path: Path, rows: int | None = None) -> Iterator[Table]:
+    """Read a CSV file some rows at a time; one part without ``rows``.
+
+    Raises:
+        DataError: the file cannot be read, is not such a file, or holds no rows.
+    """
     if path.suffix.lower() in {".parquet", ".pq"}:
         raise DataError(f"{path.name}: Parquet is not read yet; export it as CSV")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.reader(file, strict=True))
+            yield from _parts(path.name, csv.reader(file, strict=True), rows)
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name}: not UTF-8 text; save it as UTF-8") from error
     except csv.Error as error:
         raise DataError(f"{path.name}: not readable as CSV ({error}); check quotes and line ends") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    while rows and not rows[-1]:
-        rows.pop()  # blank lines at the end are no rows
-    if not rows:
-        raise DataError(f"{path.name}: the file is empty; it needs a header and rows")
-    return _table(path.name, rows[0], rows[1:])
 
 
-def _table(name: str, header: list[str], rows: list[list[str]]) -> Table:
-    repeated = sorted(column for column, times in Counter(header).items() if times > 1)
-    if repeated:
-        raise DataError(f"{name}: the header names the column '{repeated[0]}' twice; rename one")
-    if not rows:
-        raise DataError(f"{name}: there are no rows after the header; give at least one")
+def _parts(name: str, lines: Iterator[list[str]], size: int | None) -> Iterator[Table]:
+    header: list[str] | None = None
+    before = 0
+    while True:
+        rows = list(islice(lines, size))
+        ended = size is None or len(rows) < size
+        while not ended and rows and not rows[-1]:
+            more = next(lines, None)  # blank lines at the end are no rows, and elsewhere they are
+            ended = more is None
+            rows += [] if more is None else [more]
+        while ended and rows and not rows[-1]:
+            rows.pop()
+        if header is None:
+            if not rows:
+                raise DataError(f"{name}: the file is empty; it needs a header and rows")
+            header, *rows = rows
+            repeated = sorted(column for column, times in Counter(header).items() if times > 1)
+            if repeated:
+                raise DataError(f"{name}: the header names the column '{repeated[0]}' twice; rename one")
+            if not rows:
+                raise DataError(f"{name}: there are no rows after the header; give at least one")
+        if rows:
+            yield _table(name, header, rows, before)
+        before += len(rows)
+        if ended:
+            return
+
+
+def _table(name: str, header: list[str], rows: list[list[str]], before: int) -> Table:
     width = len(header)
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows, before):
         if len(row) != width:
             raise DataError(
                 f"{name}, row {index + 2}: {len(row)} cells where the header has {width}; check commas and quotes"
             )
-    return Table(name, dict(zip(header, zip(*rows, strict=True), strict=True)), len(rows))
+    return Table(name, dict(zip(header, zip(*rows, strict=True), strict=True)), len(rows), before)
 
 
 def read_count(text: str) -> float:
