@@ -44,29 +44,6 @@ WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 """The closed lists of the day input; their order is that of the tensors' axes."""
 
-CORE: Final = (
-    "daily",
-    "day",
-    "decay",
-    "context",
-    "const",
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "min",
-    "max",
-    "less",
-    "where",
-    "log1p",
-    "mod",
-    "xlogx",
-    "sum_days",
-    "min_days",
-    "quantile_days",
-)
-"""The operators that the generated evaluators know."""
-
 _WIDTH: Final = 110
 
 
@@ -134,14 +111,12 @@ def comment(text: str, start: str) -> Iterator[str]:
 
 
 def _line(step: Step) -> Line:
-    if step.op not in CORE:
-        raise NotImplementedError(f"the generated evaluators do not know the operator '{step.op}'")
     return Line(step.op, (*_numbers(step.op, step.value), *step.args))
 
 
 def _numbers(op: str, value: tuple[Parameter, ...]) -> Iterator[float]:
     if op == "daily":
-        weights = dict(pair for pair in value[1:] if isinstance(pair, tuple))
+        weights = {pair[0]: float(pair[1]) for pair in value[1:] if isinstance(pair, tuple)}
         yield CHANNELS.index(str(value[0]))
         yield from (weights.get(name, 0.0) for name in EVENT_TYPES)
     elif op == "context":

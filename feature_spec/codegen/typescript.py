@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from feature_spec.codegen.plan import CORE, NUMBERS, WORDS, Plan, comment, decimal
+from feature_spec.codegen.plan import NUMBERS, WORDS, Plan, comment, decimal
+from feature_spec.operators import CORE, ELEMENTWISE
 
 _TYPES = {
     "EVENT_TYPES": "EventType",
@@ -51,7 +52,8 @@ def _features(plan: Plan) -> Iterator[str]:
 
 def _program(plan: Plan) -> Iterator[str]:
     yield ""
-    yield f"type Operator = {' | '.join(json.dumps(op) for op in CORE)};"
+    yield f"type Elementwise = {_union(ELEMENTWISE)};"
+    yield f"type Operator = Elementwise | {_union(CORE - set(ELEMENTWISE))};"
     yield "/** An operator, its parameters, and the indexes of the steps it takes. */"
     yield "type Step = readonly [op: Operator, ...numbers: number[]];"
     yield ""
@@ -60,3 +62,7 @@ def _program(plan: Plan) -> Iterator[str]:
         yield f"  [{', '.join([json.dumps(line.op), *map(decimal, line.numbers)])}],"
     yield "];"
     yield f"const OUTPUTS: readonly number[] = [{', '.join(map(str, plan.outputs))}];"
+
+
+def _union(words: Iterable[str]) -> str:
+    return " | ".join(json.dumps(word) for word in sorted(words))

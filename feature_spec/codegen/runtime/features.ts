@@ -297,7 +297,7 @@ const at = (value: Value, day: number): number => (typeof value === "number" ? v
 const overDays = (of: (day: number) => number): Float64Array =>
   Float64Array.from({ length: WINDOW_DAYS }, (_, day) => of(day));
 
-const ELEMENTWISE: { readonly [op in Operator]?: (a: number, b: number, c: number) => number } = {
+const ELEMENTWISE: Readonly<Record<Elementwise, (a: number, b: number, c: number) => number>> = {
   add: (a, b) => a + b,
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
@@ -332,8 +332,7 @@ function step([op, ...numbers]: Step, values: readonly Value[], { daily, context
     case "min_days": return Math.min(...overDays((day) => at(value(x), day)));
     case "quantile_days": return quantile(x, value(y), value(z));
   }
-  const compute = ELEMENTWISE[op] as (a: number, b: number, c: number) => number;
-  const [a, b, c] = [value(x), value(y), value(z)] as const, of = numbers.map(value);
+  const compute = ELEMENTWISE[op], of = numbers.map(value), [a = NaN, b = NaN, c = NaN] = of;
   if (of.every((operand) => typeof operand === "number")) return compute(at(a, 0), at(b, 0), at(c, 0));
   return overDays((day) => compute(at(a, day), at(b, day), at(c, day)));
 }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,9 @@ import pytest
 from coach_edge.cli import run
 from feature_spec.codegen.languages import LANGUAGES, generate
 from feature_spec.definition import FeatureSpec
+from feature_spec.operators import CORE
 from feature_spec.prebuilt import PREBUILT
+from tests.feature_spec.codegen.golden import EVERY_OPERATOR
 
 every_language = pytest.mark.parametrize("language", LANGUAGES)
 
@@ -31,6 +36,21 @@ def test_the_file_names_its_spec_and_its_generator(language: str, tmp_path: Path
     assert f"codegen --lang {language}" in first
     assert PREBUILT.fingerprint() in second
     assert text.endswith("\n")
+
+
+@every_language
+def test_the_file_does_not_depend_on_the_order_of_sets(language: str, tmp_path: Path) -> None:
+    code = f"from coach_edge.cli import run; run(['features', 'codegen', '--lang', {language!r}, '--out', 'out'])"
+    texts = set()
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=120)
+        texts.add((tmp_path / "out").read_text("utf-8"))
+    assert texts == {generate(PREBUILT, language)}
+
+
+def test_every_operator_has_its_case() -> None:
+    assert set(EVERY_OPERATOR) == CORE
 
 
 @every_language

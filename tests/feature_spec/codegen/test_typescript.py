@@ -14,7 +14,14 @@ import pytest
 
 from feature_spec.codegen.languages import generate
 from feature_spec.prebuilt import PREBUILT
-from tests.feature_spec.codegen.golden import Answer, mismatches, vectors
+from tests.feature_spec.codegen.golden import (
+    Answer,
+    are_close,
+    mismatches,
+    reference,
+    spec_of_every_operator,
+    vectors,
+)
 
 pytestmark = pytest.mark.xdist_group("codegen")  # compiled once, not once a worker
 
@@ -80,6 +87,15 @@ def test_every_vector_is_answered(compiled: Path, answers: Ask) -> None:
     expected = vectors()
     assert {"reason" in vector for vector in expected} == {True, False}
     assert mismatches(expected, answers(compiled, [vector["input"] for vector in expected])) == []
+
+
+def test_every_operator_says_what_the_reference_says(tsc: Compile, answers: Ask, tmp_path: Path) -> None:
+    spec = spec_of_every_operator()
+    (tmp_path / "features.ts").write_text(generate(spec, "typescript"), encoding="utf-8")
+    assert tsc(tmp_path).stdout == ""
+    inputs = [vector["input"] for vector in vectors() if "output" in vector]
+    for document, answer in zip(inputs, answers(tmp_path / "features.js", inputs), strict=True):
+        assert all(are_close(answer["features"], reference(spec, document))), document
 
 
 CONTROLS = {
