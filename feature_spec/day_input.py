@@ -8,22 +8,34 @@ The rules, in the order in which the code applies them (docs/protocol/day-input.
 4. An event's day is the local calendar day of its instant; its index is how many calendar days that lies
    before the as-of day. Days before observation began, beyond 90, and after the as-of day do not count.
 5. Rows of one day and type add up: counts, numbers of values, sums of values.
+6. The acts among what counts say when the last one was, and how many there were before noon.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from feature_spec.day_context import Context as Context
 from feature_spec.errors import DataError, DayInputError
-from feature_spec.instants import EPOCH_DAY, local_moment, parse_date, parse_instant, zone
-from feature_spec.tables import MAX_COUNT, MAX_VALUE
+from feature_spec.events import Event as Event
+from feature_spec.events import EventColumns as EventColumns
+from feature_spec.events import instant_of
+from feature_spec.instants import (
+    DAY_MS,
+    EPOCH_DAY,
+    FIRST_INSTANT,
+    LAST_INSTANT,
+    Instants,
+    local_milliseconds,
+    local_moment,
+    zone,
+)
 from feature_spec.vocabulary import (
     CHANNELS,
     CONTEXT,
@@ -50,155 +62,15 @@ REASONS: Final = (
 )
 """Every code that ``DayInputError.reason`` can be."""
 
-_EVENT_KEYS: Final = ("timestamp", "event_type", "count", "value", "event_id", "goal_id")
-_NUMBERS: Final = (
-    ("goal_total_days", 1),
-    ("goals_completed_before", 0),
-    ("goals_active", 0),
-    ("goals_overdue", 0),
-)
-_HOUR: Final = 3_600_000
-"""Milliseconds."""
+_DUE: Final = EVENT_TYPES.index("task_due")
+_CELLS: Final = WINDOW_DAYS * len(EVENT_TYPES)
+_HOUR_MS: Final = 3_600_000
+_NOON_MS: Final = DAY_MS // 2
+_REACH_MS: Final = (WINDOW_DAYS + 2) * DAY_MS
+"""What is further back lies outside of the window, wherever clocks were moved to."""
 
-_NOON: Final = 12
-_DATES: Final = ("observed_since", "account_since", "goal_start")
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened, as an app records it.
-
-    Attributes:
-        timestamp: RFC 3339 with ``Z`` or an offset; finer than milliseconds is dropped.
-        event_type: one of ``EVENT_TYPES``.
-        count: how often, 0 to 1,000,000.
-        value: a number that goes with it, at most 1,000,000 in magnitude; None where there is none.
-        event_id: identifies an event that may be delivered twice.
-        goal_id: the goal it belongs to; not counted by, but part of the content under an id.
-        instant: milliseconds since 1970-01-01T00:00:00Z, derived.
-
-    Raises:
-        DayInputError: a part breaks a rule.
-    """
-
-    timestamp: str
-    event_type: str
-    count: int = 1
-    value: float | None = None
-    event_id: str | None = None
-    goal_id: str | None = None
-    instant: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "instant", _instant(self.timestamp))
-        if self.event_type not in EVENT_TYPES:
-            known = ", ".join(EVENT_TYPES)
-            raise DayInputError(
-                "unknown-event-type", f"unknown event type {self.event_type!r:.60}; use one of {known}"
-            )
-        if not _is_whole(self.count, 0):
-            raise DayInputError(
-                "bad-count", f"the count {self.count!r:.60} is no whole number from 0 to {MAX_COUNT:,}"
-            )
-        if self.value is not None and not _is_number(self.value, -MAX_VALUE, MAX_VALUE):
-            raise DayInputError(
-                "bad-value",
-                f"the value {self.value!r:.60} is no finite number within ±{MAX_VALUE:,.0f}; omit it",
-            )
-        for name in ("event_id", "goal_id"):
-            text = getattr(self, name)
-            if text is not None and not (isinstance(text, str) and text):
-                raise DayInputError(
-                    "bad-event", f"{name} is {text!r:.60}; give a text that is not empty, or omit it"
-                )
-
-    @property
-    def content(self) -> tuple[object, ...]:
-        """What a repeated event id must repeat."""
-        return (self.instant, self.event_type, self.count, self.value, self.goal_id)
-
-    @classmethod
-    def from_json(cls, data: Any) -> Event:
-        """Read an event from its JSON object.
-
-        Raises:
-            DayInputError: it is no object, lacks a timestamp or type, has an unknown key, or breaks a rule.
-        """
-        if not isinstance(data, Mapping) or "timestamp" not in data or "event_type" not in data:
-            raise DayInputError("bad-event", "an event is an object with at least timestamp and event_type")
-        unknown = sorted(str(key) for key in data if key not in _EVENT_KEYS)
-        if unknown:
-            raise DayInputError(
-                "bad-event", f"an event has the unknown key '{unknown[0]}'; use {', '.join(_EVENT_KEYS)}"
-            )
-        return cls(**data)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What is known of a user besides events; None where nobody knows.
-
-    Attributes:
-        observed_since: local date from which events were recorded.
-        account_since: local date on which the account was made.
-        goal_start: local date on which the goal was set.
-        goal_total_days: how many days the goal runs, at least 1.
-        goals_completed_before: goals brought to an end before this one.
-        progress: how much of the goal is reached, 0 to 1.
-        goals_active: goals that run now.
-        goals_overdue: goals past their end and not reached.
-
-    Raises:
-        DayInputError: a part breaks a rule.
-    """
-
-    observed_since: str | None = None
-    account_since: str | None = None
-    goal_start: str | None = None
-    goal_total_days: int | None = None
-    goals_completed_before: int | None = None
-    progress: float | None = None
-    goals_active: int | None = None
-    goals_overdue: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in _DATES:
-            self.date(name)
-        for name, low in _NUMBERS:
-            number = getattr(self, name)
-            if number is not None and not _is_whole(number, low):
-                raise DayInputError(
-                    "bad-context", f"{name} is {number!r:.60}; give a whole number from {low}, or omit it"
-                )
-        if self.progress is not None and not _is_number(self.progress, 0, 1):
-            raise DayInputError("bad-context", f"progress is {self.progress!r:.60}; give 0 to 1, or omit it")
-
-    def date(self, name: str) -> int | None:
-        """The date ``name`` as days since 1970-01-01, None where unknown."""
-        text = getattr(self, name)
-        if text is None:
-            return None
-        try:
-            return parse_date(text if isinstance(text, str) else repr(text))
-        except DataError as error:
-            raise DayInputError("bad-context", f"{name}: {error}") from None
-
-    @classmethod
-    def from_json(cls, data: Any) -> Context:
-        """Read a context from its JSON object.
-
-        Raises:
-            DayInputError: it is no object, has an unknown key, or breaks a rule.
-        """
-        if not isinstance(data, Mapping):
-            raise DayInputError(
-                "bad-context", "a context is an object; an empty one says that nothing is known"
-            )
-        unknown = sorted(str(key) for key in data if key not in cls.__dataclass_fields__)
-        if unknown:
-            known = ", ".join(cls.__dataclass_fields__)
-            raise DayInputError("bad-context", f"the context has the unknown key '{unknown[0]}'; use {known}")
-        return cls(**data)
+_CHUNK: Final = 1 << 16
+"""Events taken at a time, so that a log of any length needs a few megabytes besides its columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,64 +95,121 @@ def day_input(
     Raises:
         DayInputError: the input breaks a rule.
     """
-    now = _instant(as_of)
+    return day_input_of_columns(EventColumns.of(events), instant_of(as_of), zone_name, context)
+
+
+def day_input_of_columns(
+    events: EventColumns, as_of: int, zone_name: str, context: Context | None = None
+) -> DayInput:
+    """``day_input`` of columns, for a store that keeps them: as fast as the events are many.
+
+    Any number of events is taken, in memory that does not grow with it but for looking up ids.
+
+    Args:
+        events: in any order.
+        as_of: milliseconds since 1970-01-01T00:00:00Z; what happened later does not count.
+        zone_name: IANA zone in which the user's days are counted.
+        context: what else is known.
+
+    Raises:
+        DayInputError: the input breaks a rule.
+    """
+    if not FIRST_INSTANT <= as_of <= LAST_INSTANT:
+        raise DayInputError("bad-timestamp", f"{as_of} ms since 1970 is no instant between 1970 and 2199")
     try:
         where = zone(zone_name)
     except DataError as error:
         raise DayInputError("bad-zone", str(error)) from None
-    today = local_moment(now, where).toordinal() - EPOCH_DAY
-    scalars = _dated(context or Context(), today) | _clock(now, where)
-    days_observed = scalars["days_observed"]
-    observed = WINDOW_DAYS if days_observed is None else int(days_observed)
-    happened = [event for event in _unrepeated(events) if event.instant <= now]
-    daily, acts = _daily(happened, today, observed, where)
-    last = max((event.instant for event, _ in acts), default=None)
-    scalars["hours_since_last_act"] = None if last is None else (now - last) / _HOUR
-    morning_acts = sum(event.count for event, hour in acts if hour < _NOON)
-    if morning_acts > MAX_CELL:
-        raise DayInputError("too-many", "there are more than 2^24 acts before noon; check the counts")
-    scalars["morning_acts"] = morning_acts
-    known = [UNKNOWN if (value := scalars[name]) is None else value for name in CONTEXT]
-    return DayInput(daily, np.array(known, np.float32))
+    moment = local_moment(as_of, where)
+    today = moment.toordinal() - EPOCH_DAY
+    known = _dated(context or Context(), today) | {
+        "weekday": moment.weekday(),
+        "hour_of_day": moment.hour,
+        "day_of_month": moment.day,
+        "day_of_year": moment.timetuple().tm_yday,
+    }
+    observed = known["days_observed"]
+    totals = _Totals(as_of, where, today, WINDOW_DAYS if observed is None else int(observed))
+    repeats = events.repeats()
+    for start in range(0, len(events), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        totals.add(
+            events.instants[part],
+            events.types[part],
+            events.counts[part],
+            None if events.values is None else events.values[part],
+            None if repeats is None else repeats[part],
+        )
+    known |= totals.acts()
+    scalars = [UNKNOWN if (value := known[name]) is None else value for name in CONTEXT]
+    return DayInput(totals.daily(), np.array(scalars, np.float32))
 
 
-def _daily(
-    events: list[Event], today: int, observed: int, where: tzinfo
-) -> tuple[npt.NDArray[np.float32], list[tuple[Event, int]]]:
-    """The tensor, and the acts in it with the local hour of each."""
-    # Doubles, rounded once at the end: sums in float32 would depend on the order of the events.
-    daily = np.zeros((WINDOW_DAYS, len(EVENT_TYPES), len(CHANNELS)))
-    acts = []
-    for event in events:
-        moment = local_moment(event.instant, where)
-        index = today - (moment.toordinal() - EPOCH_DAY)
-        if not 0 <= index < observed:  # below 0 where clocks went back over midnight: that day is yet to come
-            continue
-        if event.count and event.event_type != "task_due":
-            acts.append((event, moment.hour))
-        cell = daily[index, EVENT_TYPES.index(event.event_type)]
-        cell[COUNT] += event.count
-        if event.value is not None:
-            cell[VALUES] += 1
-            cell[SUM] += event.value
-    if (np.abs(daily) > MAX_CELL).any():
-        raise DayInputError("too-many", "a day adds up to more than 2^24 of one event type; check the units")
-    return daily.astype(np.float32), acts
+class _Totals:
+    """What the events of one user add up to, taken part by part."""
 
+    def __init__(self, as_of: int, where: tzinfo, today: int, observed: int) -> None:
+        self._as_of, self._where, self._today, self._observed = as_of, where, today, observed
+        # Doubles, rounded once at the end: sums in float32 would depend on the order of the events.
+        self._sums = np.zeros((len(CHANNELS), _CELLS))
+        self._last_act: int | None = None
+        self._morning_acts = 0.0
 
-def _unrepeated(events: Iterable[Event]) -> Iterable[Event]:
-    seen: dict[str, Event] = {}
-    for event in events:
-        if event.event_id is None:
-            yield event
-        elif event.event_id not in seen:
-            seen[event.event_id] = event
-            yield event
-        elif seen[event.event_id].content != event.content:
+    def add(
+        self,
+        instants: Instants,
+        types: npt.NDArray[np.int64],
+        counts: npt.NDArray[np.float64],
+        values: npt.NDArray[np.float64] | None,
+        repeats: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Add a part of the columns; ``repeats`` are rows that do not count."""
+        near = (instants <= self._as_of) & (instants > self._as_of - _REACH_MS)
+        rows = np.flatnonzero(near if repeats is None else near & ~repeats)
+        clock = local_milliseconds(instants[rows], self._where)
+        index = self._today - clock // DAY_MS
+        # Below 0 where clocks went back over midnight: that day is yet to come.
+        inside = (index >= 0) & (index < self._observed)
+        rows, clock, index = rows[inside], clock[inside], index[inside]
+        kinds, times = types[rows], counts[rows]
+        cell = index * len(EVENT_TYPES) + kinds
+        self._sums[COUNT] += np.bincount(cell, times, _CELLS)
+        if values is not None:
+            valued = ~np.isnan(values[rows])
+            cell = cell[valued]
+            self._sums[VALUES] += np.bincount(cell, minlength=_CELLS)
+            self._sums[SUM] += np.bincount(cell, values[rows[valued]], _CELLS)
+        acts = (kinds != _DUE) & (times > 0)
+        if acts.any():
+            latest = int(instants[rows[acts]].max())
+            self._last_act = latest if self._last_act is None else max(self._last_act, latest)
+            self._morning_acts += float(times[acts & (clock % DAY_MS < _NOON_MS)].sum())
+
+    def daily(self) -> npt.NDArray[np.float32]:
+        """float32 [90, 8, 3].
+
+        Raises:
+            DayInputError: a cell is beyond 2^24.
+        """
+        if (np.abs(self._sums) > MAX_CELL).any():
             raise DayInputError(
-                "event-id-conflict",
-                f"the event id '{event.event_id[:40]}' comes with two contents; give every event its own id",
+                "too-many", "a day adds up to more than 2^24 of one event type; check the units"
             )
+        return self._sums.T.reshape(WINDOW_DAYS, len(EVENT_TYPES), len(CHANNELS)).astype(np.float32)
+
+    def acts(self) -> dict[str, float | None]:
+        """The entries of the context that acts fill.
+
+        Raises:
+            DayInputError: there are more than 2^24 acts before noon.
+        """
+        if self._morning_acts > MAX_CELL:
+            raise DayInputError("too-many", "there are more than 2^24 acts before noon; check the counts")
+        last = self._last_act
+        return {
+            "hours_since_last_act": None if last is None else (self._as_of - last) / _HOUR_MS,
+            "morning_acts": self._morning_acts,
+        }
 
 
 def _dated(known: Context, today: int) -> dict[str, float | None]:
@@ -302,35 +231,6 @@ def _dated(known: Context, today: int) -> dict[str, float | None]:
     }
 
 
-def _clock(now: int, where: tzinfo) -> dict[str, float | None]:
-    """What calendar and clock show at the as-of instant."""
-    moment = local_moment(now, where)
-    return {
-        "weekday": moment.weekday(),
-        "hour_of_day": moment.hour,
-        "day_of_month": moment.day,
-        "day_of_year": moment.timetuple().tm_yday,
-    }
-
-
 def _age(since: int | None, today: int) -> int | None:
     """Days since a date; what lies ahead has no age yet, so it is unknown."""
     return None if since is None or since > today else today - since
-
-
-def _instant(text: object) -> int:
-    try:
-        return parse_instant(text if isinstance(text, str) else repr(text))
-    except DataError as error:
-        raise DayInputError("bad-timestamp", str(error)) from None
-
-
-def _is_number(value: object, low: float, high: float) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and low <= value <= high
-
-
-def _is_whole(value: object, low: int) -> bool:
-    # 3.0 is whole too: JSON has one kind of number, and a reader in JavaScript cannot tell the two apart.
-    return _is_number(value, low, MAX_COUNT) and float(value).is_integer()  # type: ignore[arg-type]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import random
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,30 +96,6 @@ EVENTS = st.builds(
     st.integers(0, 50),
     st.none() | st.integers(-400, 400).map(lambda quarter: quarter / 4),
 )
-AS_OF = "2026-05-20T11:00:00Z"
-
-
-@given(st.lists(EVENTS, max_size=30), st.sampled_from(ZONES), st.randoms(use_true_random=False))
-def test_order_does_not_matter(events: list[Event], zone: str, shuffler: random.Random) -> None:
-    shuffled = list(events)
-    shuffler.shuffle(shuffled)
-    assert np.array_equal(day_input(events, AS_OF, zone).daily, day_input(shuffled, AS_OF, zone).daily)
-
-
-@given(st.lists(EVENTS, max_size=20), st.sampled_from(ZONES))
-def test_delivering_twice_changes_nothing_with_ids_and_doubles_without(
-    events: list[Event], zone: str
-) -> None:
-    once = day_input(events, AS_OF, zone).daily
-    named = [replace(event, event_id=f"e{index}") for index, event in enumerate(events)]
-    assert np.array_equal(day_input(named * 2, AS_OF, zone).daily, once)
-    assert np.array_equal(day_input(events * 2, AS_OF, zone).daily, 2 * once)
-
-
-@given(st.lists(EVENTS, max_size=20), st.sampled_from(ZONES))
-def test_later_events_never_change_an_earlier_day_input(events: list[Event], zone: str) -> None:
-    past = [event for event in events if event.timestamp <= AS_OF]
-    assert np.array_equal(day_input(events, AS_OF, zone).daily, day_input(past, AS_OF, zone).daily)
 
 
 @given(st.lists(EVENTS, min_size=1, max_size=40), st.sampled_from(ZONES))
