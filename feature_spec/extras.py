@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 from feature_spec.errors import MissingExtraError
 
@@ -23,3 +24,14 @@ def require(module: str, *, extra: str) -> ModuleType:
         raise MissingExtraError(
             f"{missing} is not installed; this needs the extra '{extra}': pip install 'coach-edge[{extra}]'"
         ) from error
+
+
+class Late:
+    """A module of an extra, imported when something of it is first used: nobody pays for it or lacks it before."""
+
+    def __init__(self, module: str, *, extra: str) -> None:
+        self._module = module
+        self._extra = extra
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(require(self._module, extra=self._extra), name)

@@ -1,0 +1,155 @@
+"""DuckDB, in this process: bounded in memory, and on disk beyond that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from feature_spec.errors import DataError
+from feature_spec.warehouse.files import csv_header, is_parquet
+from feature_spec.warehouse.packages import duckdb, ibis
+from feature_spec.warehouse.sql import to_sql
+
+MEMORY_GIB: Final = 3.0
+"""What DuckDB may hold in memory before it writes to its temporary folder."""
+
+
+class DuckDB:
+    """An engine for ``feature_spec.warehouse``; a context manager that closes its database.
+
+    Args:
+        memory_gib: what it may hold in memory; more goes to ``scratch``.
+        threads: how many it computes with; one a core by default.
+        scratch: folder for what does not fit into memory; the system's by default.
+    """
+
+    name: Final = "duckdb"
+
+    def __init__(
+        self, memory_gib: float = MEMORY_GIB, threads: int | None = None, scratch: Path | None = None
+    ) -> None:
+        self._connection = duckdb.connect(":memory:")
+        settings = {
+            "memory_limit": f"{int(memory_gib * 1024)}MiB",
+            "preserve_insertion_order": "false",
+            "TimeZone": "UTC",
+            # Nothing is ever fetched: what DuckDB ships is all that is used.
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        if threads is not None:
+            settings["threads"] = str(threads)
+        if scratch is not None:
+            settings["temp_directory"] = str(scratch)
+        for key, value in settings.items():
+            self._connection.execute(f"SET {key} = '{value}'")
+        self._tables = 0
+
+    def __enter__(self) -> DuckDB:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def register(self, arrow: Any) -> Any:
+        """See ``Engine``."""
+        name = self._next()
+        self._connection.register(name, arrow)
+        return self._table(name)
+
+    def keep(self, expression: Any) -> Any:
+        """See ``Engine``."""
+        name = self._next()
+        self._run(f"CREATE TEMP TABLE {name} AS {to_sql(expression, 'duckdb')}")
+        return self._table(name)
+
+    def fetch(self, expression: Any) -> Any:
+        """See ``Engine``."""
+        return self._run(to_sql(expression, "duckdb")).to_arrow_table()
+
+    def read(self, path: Path) -> Any:
+        """See ``Engine``."""
+        source = _literal(str(path))
+        if is_parquet(path):
+            relation = f"read_parquet({source})"
+        else:
+            columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in csv_header(path))
+            relation = (
+                f"read_csv({source}, auto_detect = false, header = true, strict_mode = true, delim = ',', "
+                f"quote = '\"', escape = '\"', nullstr = '', columns = {{{columns}}})"
+            )
+        name = self._next()
+        try:
+            described = self._connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+            plain = ", ".join(_plain(path, column, kind) for column, kind, *_ in described)
+            self._connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {plain} FROM {relation}")
+        except duckdb.Error as error:
+            raise _unreadable(path, error) from error
+        return self._table(name)
+
+    def _run(self, sql: str) -> Any:
+        try:
+            return self._connection.execute(sql)
+        except duckdb.OutOfMemoryException as error:
+            raise DataError(
+                f"DuckDB needs more memory or room on the disk ({_first_line(error)}); give it more with --memory-gib"
+            ) from error
+        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            raise DataError(f"the data cannot be read ({_first_line(error)})") from error
+
+    def _next(self) -> str:
+        self._tables += 1
+        return f"warehouse_{self._tables}"
+
+    def _table(self, name: str) -> Any:
+        described = self._connection.execute(f"DESCRIBE {name}").fetchall()
+        return ibis.table({column: _IBIS[kind] for column, kind, *_ in described}, name=name)
+
+
+_IBIS: Final = {
+    "VARCHAR": "string",
+    "BIGINT": "int64",
+    "INTEGER": "int32",
+    "DOUBLE": "float64",
+    "FLOAT": "float32",
+}
+"""The only types that tables here have."""
+
+_WHOLE: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+
+
+def _plain(path: Path, column: str, kind: str) -> str:
+    """A column as one of the types that everybody has."""
+    name = '"' + column.replace('"', '""') + '"'
+    if kind.startswith("TIMESTAMP"):
+        return f"epoch_ms({name}) AS {name}"
+    if kind == "DATE":
+        return f"date_diff('day', DATE '1970-01-01', {name})::BIGINT AS {name}"
+    if kind in _WHOLE:
+        return f"{name}::BIGINT AS {name}"
+    if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
+        return f"{name}::DOUBLE AS {name}"
+    if kind == "VARCHAR" or kind.startswith("ENUM"):
+        return f"{name}::VARCHAR AS {name}"
+    # Whoever needs it finds null; what nobody needs may be of any type.
+    return f"NULL::VARCHAR AS {name}"
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    form = "Parquet" if is_parquet(path) else "CSV"
+    return DataError(f"{path}: cannot be read as {form} ({_first_line(error)}); check the path and the file")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
