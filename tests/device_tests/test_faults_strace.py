@@ -26,7 +26,7 @@ def run(names: tuple[str, ...], every: int) -> tuple[Report, Counter[str]]:
 
 @pytest.mark.sampled
 def test_a_hundred_calls() -> None:
-    report, seen = run(syscalls.NAMES, 16)
+    report, seen = run(syscalls.NAMES, 12)
     assert report.violations == []
     assert report.points.total() == seen.total() >= 100
     assert {fault for _, fault in report.points} == {"kill", "eio", "enospc"}
