@@ -12,7 +12,7 @@ import click
 
 from converters.targets.plan import TARGETS
 from converters.zoo.progress import Progress, silent
-from feature_spec.commands import data_options
+from feature_spec.commands import data_options, share
 from feature_spec.dataset import DataFiles
 from quantization.recipes import FP32, RECIPES
 
@@ -64,6 +64,14 @@ def list_zoo() -> dict[str, Any]:
     show_default=True,
     help="Licence and attribution of the data, to be kept with the model.",
 )
+@click.option(
+    "--quality-threshold",
+    type=float,
+    callback=share,
+    default=0.95,
+    show_default=True,
+    help="Score of `edge features check` below which the data is refused; kept with the model.",
+)
 def train(
     name: str,
     data: DataFiles | None,
@@ -72,6 +80,7 @@ def train(
     out: Path,
     seed: int,
     licence: str,
+    quality_threshold: float,
 ) -> dict[str, Any]:
     """Fit the zoo model NAME and measure it on people it never saw.
 
@@ -87,7 +96,9 @@ def train(
         source = training.synthetic_data(seed, cutoff_days)
     else:
         source = training.file_data(data, cutoff_days, zone, licence)
-    trained = training.train(name, source, seed=seed, progress=_progress()).model
+    trained = training.train(
+        name, source, seed=seed, progress=_progress(), quality_threshold=quality_threshold
+    ).model
     save_model(trained, out)
     record = trained.training
     return {
@@ -95,6 +106,7 @@ def train(
         "out": str(out),
         "seed": seed,
         "data": record.data.to_json(),
+        "quality": dict(record.quality),
         "metrics": dict(record.metrics),
         "held_out": [{"user": row.user, "cutoff": row.cutoff} for row in record.held_out],
     }

@@ -13,6 +13,10 @@ class UnsupportedError(ConverterError):
     """The request names something unknown, or a pair of target and recipe that cannot be. Ask for another."""
 
 
+class DataQualityError(ConverterError):
+    """The data is well-formed and not fit to learn from. Mend what the message names, or lower the threshold."""
+
+
 class ConversionError(ConverterError):
     """A foreign converter failed or made something that phones cannot run. Change the source."""
 

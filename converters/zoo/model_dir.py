@@ -3,6 +3,7 @@
 * ``ensemble.json``, ``ensemble.npz``: the model (see `converters.ensemble`).
 * ``training.json``: data, seed, metrics, held-out persons (see `converters.zoo.training_record`).
 * ``feature_spec.json``: the definitions of its features, canonical JSON.
+* ``quality.json``: how the data was judged (see `feature_spec.quality`); older models have none.
 """
 
 from __future__ import annotations
@@ -31,16 +32,21 @@ from feature_spec.errors import DefinitionError
 
 _TRAINING: Final = "training.json"
 _FEATURES: Final = "feature_spec.json"
+_QUALITY: Final = "quality.json"
 _MAX_SPEC_BYTES: Final = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
-    """A model with everything that conversion and sealing need to know about it."""
+    """A model with everything that conversion and sealing need to know about it.
+
+    ``quality`` is the file ``quality.json``, kept as it is; None where there is none.
+    """
 
     ensemble: Ensemble
     spec: FeatureSpec
     training: TrainingRecord
+    quality: bytes | None = None
 
     def __post_init__(self) -> None:
         if self.ensemble.feature_names != self.spec.names:
@@ -105,6 +111,8 @@ def save_model(model: TrainedModel, directory: Path) -> None:
             model.ensemble.save(partial)
             _write(partial / _FEATURES, model.feature_spec_bytes)
             _write(partial / _TRAINING, model.training.to_bytes())
+            if model.quality is not None:
+                _write(partial / _QUALITY, model.quality)
             _replace(partial, directory)
     except OSError as error:
         raise ConverterError(
@@ -124,13 +132,14 @@ def load_model(directory: Path) -> TrainedModel:
         spec = FeatureSpec.from_json(
             document.parse(features, str(directory / _FEATURES), max_bytes=_MAX_SPEC_BYTES)
         )
+        quality = (directory / _QUALITY).read_bytes() if (directory / _QUALITY).is_file() else None
     except OSError as error:
         raise SourceError(
             f"{directory} is not a trained model ({error.strerror}); run: edge train"
         ) from error
     except (FormatError, DefinitionError) as error:
         raise SourceError(f"{directory}: {error}; train again") from error
-    return TrainedModel(ensemble, spec, TrainingRecord.from_bytes(training))
+    return TrainedModel(ensemble, spec, TrainingRecord.from_bytes(training), quality)
 
 
 @contextlib.contextmanager

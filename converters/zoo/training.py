@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from converters.errors import ConverterError, UnsupportedError
+from converters.errors import ConverterError, DataQualityError, UnsupportedError
 from converters.zoo.catalogue import ZooModel, find
 from converters.zoo.folds import Split, set_aside
 from converters.zoo.goal_success.evaluate import Predictions, cross_predict, measure
@@ -24,6 +25,8 @@ from feature_spec.dataset import DataFiles, Dataset, load
 from feature_spec.definition import FeatureSpec
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.prebuilt import PREBUILT
+from feature_spec.quality import THRESHOLD, Log, Report, Subject, judge
+from feature_spec.quality.reading import read_subject
 
 NO_CUTOFF = "none"
 _QUANTILES = (np.arange(20) + 0.5) / 20
@@ -41,6 +44,7 @@ class TrainingData:
         source: ``synthetic`` or ``files``.
         licence: Of the data, in words.
         sha256: Digest of each file by name.
+        quality: How the files were judged; None for data in memory, which is judged by what it still shows.
     """
 
     dataset: Dataset
@@ -48,6 +52,7 @@ class TrainingData:
     source: str = "files"
     licence: str = "not stated"
     sha256: Mapping[str, str] = field(default_factory=dict)
+    quality: Report | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +85,17 @@ def synthetic_data(
     )
 
 
-def file_data(files: DataFiles, cutoff_days: tuple[int, ...], zone: str, licence: str) -> TrainingData:
-    """Data from files.
+def file_data(
+    files: DataFiles, cutoff_days: tuple[int, ...], zone: str, licence: str, now: float | None = None
+) -> TrainingData:
+    """Data from files, and how good it is.
+
+    Args:
+        files: Where they are.
+        cutoff_days: Days of each user at whose end to predict.
+        zone: IANA zone of users who have none of their own.
+        licence: Of the data, in words.
+        now: Seconds since 1970; a time stamp after it is a wrong clock. The clock's by default.
 
     Raises:
         DataError: a file is missing or malformed.
@@ -91,7 +105,9 @@ def file_data(files: DataFiles, cutoff_days: tuple[int, ...], zone: str, licence
     if isinstance(files.mapping, Path) or (isinstance(files.mapping, str) and Path(files.mapping).is_file()):
         paths.append(Path(files.mapping))
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path is not None}
-    return TrainingData(dataset, cutoff_days, licence=licence, sha256=digests)
+    clock = int((time.time() if now is None else now) * 1000)
+    quality = judge(read_subject(files, zone, now=clock))
+    return TrainingData(dataset, cutoff_days, licence=licence, sha256=digests, quality=quality)
 
 
 def train(
@@ -101,25 +117,29 @@ def train(
     seed: int,
     settings: Settings | None = None,
     progress: Progress = silent,
+    quality_threshold: float = THRESHOLD,
 ) -> Training:
     """Fit the zoo model ``name``, measured by nested cross-validation.
 
     1. Features of every labelled user at every cut-off day.
     2. Ten people are set aside: no fit and no metric ever sees them.
-    3. Every other row is predicted by an ensemble (and by the control) fitted without its person.
-    4. The model that ships is fitted on all rows but those set aside.
+    3. Data that scores below ``quality_threshold`` is refused; report and threshold stay with the model.
+    4. Every other row is predicted by an ensemble (and by the control) fitted without its person.
+    5. The model that ships is fitted on all rows but those set aside.
 
     The same data and seed give the same model on the same machine.
 
     Raises:
         ConverterError: an unknown model, no such label, no events, one outcome only, too few people.
         DataError: nobody was observed at a cut-off day.
+        DataQualityError: the data is not fit to learn from.
         MissingExtraError: the extra ``convert`` is not installed.
     """
     zoo = find(name)
     settings = settings or Settings()
     table, notices = build_table(data, zoo)
     split = _split(table, settings, seed)
+    quality = _fit_to_learn_from(data, quality_threshold)
     fitted = table.rows(split.train)
     fitter = EnsembleFitter(len(table.feature_names), settings)
     predictions = cross_predict(fitter, fitted, settings.outer_folds, _stream(seed, "evaluate"), progress)
@@ -132,8 +152,10 @@ def train(
         metrics={zoo.name: metrics},
         quantiles=np.quantile(fitted.features, _QUANTILES, axis=0).astype(np.float32),
         held_out=_held_out(table.rows(split.test)),
+        quality={"score": quality.score, "threshold": quality_threshold},
     )
-    return Training(TrainedModel(ensemble, PREBUILT, record), table, split, predictions)
+    model = TrainedModel(ensemble, PREBUILT, record, quality.to_bytes())
+    return Training(model, table, split, predictions)
 
 
 def build_table(
@@ -191,6 +213,17 @@ def _split(table: Table, settings: Settings, seed: int) -> Split:
                 f"{people} people {word} the goal, {need} are needed: {hint}; give more data"
             )
     return set_aside(table.people, settings.held_out_people, _stream(seed, "set_aside"))
+
+
+def _fit_to_learn_from(data: TrainingData, threshold: float) -> Report:
+    people = data.dataset.people
+    quality = data.quality or judge(Subject(Log.of_dataset(data.dataset), people))
+    refusal = quality.refusal(threshold)
+    if refusal is not None:
+        raise DataQualityError(
+            f"{refusal}. `edge features check` shows the rest; a lower --quality-threshold trains all the same"
+        )
+    return quality
 
 
 def _summary(data: TrainingData, fitted: Table, notices: tuple[str, ...]) -> DataSummary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -93,6 +93,7 @@ class TrainingRecord:
         metrics: ``{model: {cutoff: {metric: figure}}}``, as results are written everywhere.
         quantiles: float32 [k, F], evenly spaced quantiles of each feature over the fitted rows.
         held_out: Rows of persons that took no part.
+        quality: ``score`` of the data and the ``threshold`` that it had to reach; empty in an older record.
     """
 
     model: str
@@ -101,6 +102,7 @@ class TrainingRecord:
     metrics: Mapping[str, Any]
     quantiles: F32
     held_out: tuple[HeldOut, ...]
+    quality: Mapping[str, Any] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Canonical JSON; the same training gives the same bytes."""
@@ -113,6 +115,7 @@ class TrainingRecord:
                 "metrics": self.metrics,
                 "quantiles": [_numbers(row) for row in self.quantiles],
                 "held_out": [row.to_json() for row in self.held_out],
+                "quality": dict(self.quality),
             }
         )
 
@@ -124,7 +127,8 @@ class TrainingRecord:
             SourceError: the bytes are something else.
         """
         try:
-            f = Fields(document.parse(data, "training.json", max_bytes=_MAX_BYTES), "training.json")
+            parsed = document.parse(data, "training.json", max_bytes=_MAX_BYTES)
+            f = Fields(parsed, "training.json")
             f.format(FORMAT)
             return cls(
                 model=f.text("model"),
@@ -133,6 +137,7 @@ class TrainingRecord:
                 metrics=f.mapping("metrics"),
                 quantiles=np.stack([_floats(row) for row in f.array("quantiles")]),
                 held_out=tuple(HeldOut.from_json(item) for item in f.array("held_out")),
+                quality=f.mapping("quality") if "quality" in parsed else {},
             )
         except (FormatError, ValueError, TypeError) as error:
             raise SourceError(f"{error}; train again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -200,7 +201,7 @@ def time_of_day(subject: Subject) -> Measured:
 
 RULES: Final = (
     Rule(
-        "units", "accuracy", 3, 100.0, "types whose values are in another unit",
+        "units", "accuracy", 3, math.inf, "types whose values are in another unit",
         "convert them, or scale them in a --mapping", units,
     ),
     Rule(

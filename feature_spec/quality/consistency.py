@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -175,7 +176,7 @@ def labels_fit(subject: Subject) -> Measured:
 
 RULES: Final = (
     Rule(
-        "event_ids_agree", "consistency", 3, 100.0, "rows that have the event id of another event",
+        "event_ids_agree", "consistency", 3, math.inf, "rows that have the event id of another event",
         "give every event its own id", event_ids_agree,
     ),
     Rule(

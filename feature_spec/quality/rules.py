@@ -58,10 +58,12 @@ class Rule:
     measure: Callable[[Subject], Measured]
 
     def check(self, subject: Subject) -> Check:
-        """Measure; the score is ``1 - harm * bad / n``, at least 0."""
+        """Measure; the score is ``1 - harm * bad / n``, at least 0. With infinite harm one bad thing makes it 0."""
         found = self.measure(subject)
-        score = None if found.n == 0 else float(max(0.0, 1.0 - self.harm * found.bad / found.n))
-        return Check(self, found, score)
+        if found.n == 0:
+            return Check(self, found, None)
+        share = found.bad / found.n
+        return Check(self, found, float(max(0.0, 1.0 - self.harm * share)) if share else 1.0)
 
 
 @dataclass(frozen=True)

@@ -144,9 +144,10 @@ def test_a_saved_model_is_read_back_as_it_was(tiny_training: training.Training, 
     save_model(model, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
-    names = {"ensemble.json", "ensemble.npz", "training.json", "feature_spec.json"}
+    names = {"ensemble.json", "ensemble.npz", "training.json", "feature_spec.json", "quality.json"}
     assert {path.name for path in (tmp_path / "model").iterdir()} == names
     assert loaded.training.to_bytes() == model.training.to_bytes()
+    assert loaded.quality == model.quality
     assert loaded.spec == PREBUILT
     assert loaded.zoo is GOAL_SUCCESS
     rows = loaded.held_out_features
