@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from edge_sdk.errors import StoreError as StoreError
     from edge_sdk.errors import UpdateRequired as UpdateRequired
     from edge_sdk.errors import VerificationError as VerificationError
+    from edge_sdk.features.settings import FeatureSettings as FeatureSettings
+    from edge_sdk.features.vector import FeatureValue as FeatureValue
+    from edge_sdk.features.vector import FeatureVector as FeatureVector
     from edge_sdk.health.alerts import Alert as Alert
     from edge_sdk.health.alerts import HealthSettings as HealthSettings
     from edge_sdk.health.privacy import PrivacySettings as PrivacySettings
@@ -62,6 +65,9 @@ _HOME = {
     "EdgeClient": "client",
     "EdgeError": "errors",
     "EraseScope": "erasing",
+    "FeatureSettings": "features.settings",
+    "FeatureValue": "features.vector",
+    "FeatureVector": "features.vector",
     "Finding": "store.verifying",
     "FormatError": "errors",
     "HealthSettings": "health.alerts",

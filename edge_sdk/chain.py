@@ -214,18 +214,24 @@ class Chain:
     def _default(self, slot: Slot, problem: EdgeError) -> LoadedModel | None:
         """What the record of a whole bundle declares for the case that its model does not answer; None where it
         declares nothing, cannot be read, or was recalled."""
-        from edge_sdk.loading import LoadedModel
+        from edge_sdk.loading import LoadedModel, feature_spec_of
         from edge_sdk.predict.default import default_only
 
         bad = self._cache.state().is_bad(slot.active)
         if self.is_recalled(slot.active) or (slot.withdrawn and not bad):
             return None
         try:
-            record = self._open(slot.active, self._keyring.unlock(slot.active).key).record
+            content = self._open(slot.active, self._keyring.unlock(slot.active).key)
         except EdgeError:
             return None  # the problem says more
+        record = content.record
         if not record.fallback or not record.features:
             return None
         return LoadedModel(
-            default_only(record, str(problem)), record, slot.active, Reason.FALLBACK, self._engine
+            default_only(record, str(problem)),
+            record,
+            slot.active,
+            Reason.FALLBACK,
+            self._engine,
+            feature_spec_of(content),
         )

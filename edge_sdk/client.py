@@ -23,11 +23,12 @@ from edge_sdk.arguments import (
 from edge_sdk.baselines import Baseline, find_baselines
 from edge_sdk.chain import Chain
 from edge_sdk.contract import identifiers
-from edge_sdk.erasing import EraseScope, Receipt, erase, finish_erasing
+from edge_sdk.erasing import EraseScope, Receipt, erase, erase_user, finish_erasing
 from edge_sdk.errors import FormatError, InputError
 from edge_sdk.health.alerts import HealthSettings
 from edge_sdk.health.reporter import Reporter
 from edge_sdk.keyring import Keyring
+from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.serving import ServingModels
 from edge_sdk.store import Cache, Clock, Disk, System
 from edge_sdk.trust.preference import PREFERENCE
@@ -44,6 +45,8 @@ from edge_sdk.update.policy import (
 
 if TYPE_CHECKING:
     from edge_sdk.crypto.credentials import Credential
+    from edge_sdk.features.settings import FeatureSettings
+    from edge_sdk.features.store import FeatureStore
     from edge_sdk.health.monitor import ModelHealth
     from edge_sdk.health.telemetry import TelemetrySettings
     from edge_sdk.health.uploading import Uploaded
@@ -93,6 +96,7 @@ class EdgeClient:
         results: ResultCache | None,
         health: HealthSettings,
         telemetry: TelemetrySettings | None,
+        features: FeatureSettings | None,
     ) -> None:
         self._cache = cache
         self._server = server
@@ -110,8 +114,14 @@ class EdgeClient:
         self._health = Reporter(cache, engine, clock, health, telemetry)
         self._serving = ServingModels(cache, self._chain, self._keyring, results, self._health.notice)
         self._device = Device(channel, engine, capabilities, preference, max_sessions, self._keyring)
-        self._making = threading.Lock()
+        self._feature_settings = features
+        self._features: FeatureStore | None = None
         self._made: Updates | None = None
+        self._after_fork()
+        remake_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._making = threading.Lock()
 
     @classmethod
     def open(
@@ -137,6 +147,7 @@ class EdgeClient:
         results: ResultCache | None = None,
         health: HealthSettings | None = None,
         telemetry: TelemetrySettings | None = None,
+        features: FeatureSettings | None = None,
     ) -> EdgeClient:
         """Open a cache, or make one; an erase that was begun is finished first.
 
@@ -170,6 +181,7 @@ class EdgeClient:
                 model has its own, empty when the model changes. Off by default.
             health: when something counts as wrong, and who is told.
             telemetry: that what was counted may be told to the server, and how; without it nothing ever is.
+            features: bounds of the store of events and features.
 
         Raises:
             InputError: an argument is wrong, such as a root that is none for a new cache.
@@ -184,7 +196,7 @@ class EdgeClient:
         for what, given in (("clock", clock), ("random", random)):
             if given is not None:
                 check_callable(what, given)
-        _check_settings(health, retry, telemetry)
+        _check_settings(health, retry, telemetry, features)
         folder, wanted = Path(path_text("cache_dir", cache_dir)), texts("recipes", recipes)
         engine_name = engine if isinstance(engine, str) else engine.name
         can = (
@@ -219,6 +231,7 @@ class EdgeClient:
             results=results,
             health=health or HealthSettings(),
             telemetry=telemetry,
+            features=features,
         )
 
     # -- with a network --------------------------------------------------------------------------------
@@ -373,6 +386,24 @@ class EdgeClient:
         """
         return self._serving.model(name)
 
+    @property
+    def features(self) -> FeatureStore:
+        """The store of this cache's events, and of the features that models take; never touches the network."""
+        if self._features is None:
+            from edge_sdk.features.settings import FeatureSettings
+            from edge_sdk.features.store import FeatureStore
+
+            self._serving.check_open()
+            with self._making:
+                self._features = self._features or FeatureStore(
+                    self._cache.folder,
+                    self._cache.disk,
+                    self._clock,
+                    self._feature_settings or FeatureSettings(),
+                    self._serving.model,
+                )
+        return self._features
+
     def health(self) -> tuple[ModelHealth, ...]:
         """How each model does that this client has used: answers, errors, look-ups, latencies, and what is wrong.
 
@@ -436,32 +467,43 @@ class EdgeClient:
         check_kind("level", chosen, VerifyLevel)
         return verify(self._cache, chosen)
 
-    def erase(self, scope: EraseScope = EraseScope.MODELS) -> Receipt:
-        """Erase the models, and with ``ALL`` the install id too; models handed out stop working.
+    def erase(self, scope: EraseScope | None = None, *, user: str | None = None) -> Receipt:
+        """Erase what is known of a user; or the models; or, with ``ALL``, everything and the install id too.
 
-        What was counted goes too, and what waits to be told; what is being told is broken off or waited for.
+        With a user, all that was recorded, told and computed of him is gone, and the models stay as they are. Without
+        one, models handed out stop working; what was counted goes too, and what waits to be told; what is being told is
+        broken off or waited for. What users did stays with ``MODELS``.
 
         What the device has seen stays, so that nobody can roll it back by erasing. Should the process end
         midway, the next :meth:`open` finishes it.
 
         Args:
-            scope: what to erase.
+            scope: what to erase; ``USER`` where a user is given, else ``MODELS``.
+            user: whose data.
 
         Returns:
             What was erased.
 
         Raises:
+            InputError: a user with another scope than ``USER``, or that scope without one.
             NotAvailable: the client is closed.
             RetryLater: an update is running, here or in another process.
             StoreError: the disk refuses; once it does not, :meth:`open` finishes the erase.
         """
         self._serving.check_open()
-        check_kind("scope", scope, EraseScope)
+        chosen = (EraseScope.MODELS if user is None else EraseScope.USER) if scope is None else scope
+        check_kind("scope", chosen, EraseScope)
+        if (chosen is EraseScope.USER) != (user is not None):
+            raise InputError("say whose data to erase with the scope USER, and with no other: user=")
+        if user is not None:
+            return erase_user(self._cache, self.features, user, self._clock)
         with self._health.forgetting():
             try:
-                return erase(self._cache, scope, self._random, self._clock)
+                return erase(self._cache, chosen, self._random, self._clock)
             finally:
                 self._serving.drop()
+                if self._features is not None and chosen is EraseScope.ALL:
+                    self._features.forget()
 
     def close(self) -> None:
         """Cancel the updates that are under way, wait for predictions in flight, then give everything back.
@@ -526,7 +568,11 @@ def _check_arguments(channel: str, credential: object, max_sessions: object) -> 
     check_sessions(max_sessions)
 
 
-def _check_settings(health: object, retry: object, telemetry: object) -> None:
+def _check_settings(health: object, retry: object, telemetry: object, features: object) -> None:
+    if features is not None:
+        from edge_sdk.features.settings import FeatureSettings
+
+        check_kind("features", features, FeatureSettings)
     if health is not None:
         check_kind("health", health, HealthSettings)
     if retry is not None:

@@ -197,20 +197,23 @@ def status(cache: Path, level: str | None) -> dict[str, Any]:
 
 @click.command()
 @CACHE_OPTION
+@click.option("--user", metavar="ID", help="All that was recorded and told of this user; the models stay.")
 @click.option(
     "--models", "scope", flag_value="models", help="All models, and what is known of their failures."
 )
-@click.option("--all", "scope", flag_value="all", help="The models and the install id, which is made anew.")
-def erase(cache: Path, scope: str | None) -> dict[str, Any]:
+@click.option(
+    "--all", "scope", flag_value="all", help="The models, all users, and the install id, which is made anew."
+)
+def erase(cache: Path, user: str | None, scope: str | None) -> dict[str, Any]:
     """Erase a cache; what protects the device from being rolled back stays."""
     from edge_sdk.client import EdgeClient
     from edge_sdk.contract import identifiers
     from edge_sdk.erasing import EraseScope
 
-    if scope is None:
-        raise click.UsageError("say what to erase: --models or --all")
+    if (scope is None) == (user is None):
+        raise click.UsageError("say what to erase: --user ID, --models or --all")
     with EdgeClient.open(cache) as client:
-        done = client.erase(EraseScope(scope))
+        done = client.erase(None if scope is None else EraseScope(scope), user=user)
     return {
         "scope": done.scope.value,
         "finished": identifiers.format_time(done.finished),

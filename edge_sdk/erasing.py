@@ -10,32 +10,41 @@ bare memory needs a bundle sealed for a key, or a disk that is encrypted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from edge_sdk.contract import document
 from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, RetryLater
+from edge_sdk.features import places
 from edge_sdk.store import Cache, Clock, State, lock
 from edge_sdk.store.cache import KEYS
 from edge_sdk.store.disk import is_private
 from feature_spec.canonical import canonical_json
 
+if TYPE_CHECKING:
+    from edge_sdk.features.store import FeatureStore
+
 FORMAT: Final = "coach-edge/erase/1"
 INTENT: Final = "erase.json"
 _MAX_BYTES: Final = 1000
 _FOLDERS: Final = ("states", "blobs", "partial", "holds")
-_STAYS: Final = frozenset({*_FOLDERS, "lock", "lock.held", INTENT})
+_LOCKS: Final = frozenset({"lock", "lock.held", places.LOCK, f"{places.LOCK}.held"})
+_STAYS: Final = frozenset({*_FOLDERS, *_LOCKS, INTENT})
+_OF_USERS: Final = frozenset({places.FOLDER, places.INTENT})
+"""What users did is no model's: it goes with ALL, or with its user."""
 
 
 class EraseScope(StrEnum):
-    """What to erase: the models, or also what tells this installation from others."""
+    """What to erase: what is known of one user; the models; or all, with what tells this installation from others."""
 
+    USER = "user"
     MODELS = "models"
     ALL = "all"
 
@@ -47,7 +56,7 @@ class Receipt:
     Attributes:
         scope: what was asked for.
         finished: when all of it was gone, by the wall clock.
-        models: names of those erased, sorted.
+        models: names of those erased, sorted; none with USER.
         files: how many were removed.
         bytes: how many were in them.
     """
@@ -84,11 +93,27 @@ def finish_erasing(cache: Cache, random: Callable[[int], bytes], clock: Clock) -
         RetryLater: the process that erases is still at it.
         StoreError: the disk refuses.
     """
+    if cache.disk.stamp(cache.folder / places.INTENT) is not None:
+        from edge_sdk.features.forgetting import finish_erasing_user
+
+        finish_erasing_user(cache.folder, cache.disk)
     if cache.disk.stamp(cache.folder / INTENT) is None:
         return None
     with lock.locked(cache.folder / "lock", cache.disk.system, wait_s=lock.WAIT_S):
         data = cache.disk.read(cache.folder / INTENT)
         return None if data is None else _finish(cache, _intended(data), random, clock)
+
+
+def erase_user(cache: Cache, features: FeatureStore, user: str, clock: Clock) -> Receipt:
+    """Erase what is known of one user; when this returns, it is on the disk. The models stay as they are.
+
+    Raises:
+        InputError: this is no name of a user.
+        RetryLater: another process keeps recording; if the erase was begun, the next open finishes it.
+        StoreError: the disk refuses; likewise.
+    """
+    files, size = features.erase(user)
+    return Receipt(EraseScope.USER, clock(), (), files, size)
 
 
 def _write_intent(cache: Cache, scope: EraseScope) -> None:
@@ -99,7 +124,8 @@ def _intended(data: bytes) -> EraseScope:
     try:
         fields = Fields(document.parse(data, INTENT, max_bytes=_MAX_BYTES), INTENT)
         fields.format(FORMAT)
-        return EraseScope(fields.text("scope"))
+        scope = EraseScope(fields.text("scope"))
+        return EraseScope.ALL if scope is EraseScope.USER else scope  # users have an intent of their own
     except (FormatError, ValueError):
         return EraseScope.ALL  # something was to be erased: rather too much than too little
 
@@ -114,9 +140,11 @@ def _finish(cache: Cache, scope: EraseScope, random: Callable[[int], bytes], clo
     install_id = str(UUID(bytes=random(16), version=4)) if scope is EraseScope.ALL else None
     cache.change(lambda state: _erased(state, install_id))
     cache.forget()
-    for name in cache.disk.names(cache.folder):
-        if name not in _STAYS and not is_private(name):
-            cache.disk.remove(cache.folder / name)
+    stays = _STAYS | _OF_USERS if scope is EraseScope.MODELS else _STAYS
+    with _no_recording(cache, scope):
+        for name in cache.disk.names(cache.folder):
+            if name not in stays and not is_private(name):
+                cache.disk.remove(cache.folder / name)
     _check_gone(cache)
     for folder in (*(cache.folder / name for name in _FOLDERS), cache.folder):
         cache.disk.make_folder(folder)
@@ -126,6 +154,16 @@ def _finish(cache: Cache, scope: EraseScope, random: Callable[[int], bytes], clo
     cache.disk.sync_folder(cache.folder)
     removed = [size for path, size in before.items() if path not in after]
     return Receipt(scope, clock(), models, len(removed), sum(removed))
+
+
+@contextmanager
+def _no_recording(cache: Cache, scope: EraseScope) -> Iterator[None]:
+    """What is being recorded while all is erased must not put back what went."""
+    if scope is EraseScope.MODELS or not cache.disk.is_folder(cache.folder / places.FOLDER):
+        yield
+        return
+    with lock.locked(cache.folder / places.LOCK, cache.disk.system, wait_s=lock.WAIT_S):
+        yield
 
 
 def _erased(state: State, install_id: str | None) -> State:

@@ -22,6 +22,8 @@ from edge_sdk.runtime.model import Model, Warmed
 from edge_sdk.runtime.opening import open_model
 
 if TYPE_CHECKING:
+    from edge_sdk.features.computing import Definitions
+    from edge_sdk.features.vector import FeatureVector
     from edge_sdk.predict.replay import ReplayRecord
     from edge_sdk.predict.replaying import Replayed
 
@@ -44,11 +46,21 @@ class LoadedModel:
         predict: from named numbers to a :class:`Prediction`; see :meth:`Predictor.predict`.
         predict_batch: the same for a table; see :meth:`Predictor.predict_batch`.
         run: from tensors to tensors; see :meth:`edge_sdk.runtime.Model.run`.
+        feature_spec: the document of the definitions of its features; None where it takes tensors.
+        definitions: the same, read, once a feature store has.
     """
 
     def __init__(
-        self, model: Model, record: Record, artifact: Artifact, reason: Reason, engine: str | Engine
+        self,
+        model: Model,
+        record: Record,
+        artifact: Artifact,
+        reason: Reason,
+        engine: str | Engine,
+        feature_spec: bytes | None = None,
     ) -> None:
+        self.feature_spec = feature_spec
+        self.definitions: Definitions | None = None
         self.record = record
         self.engine = engine if isinstance(engine, str) else engine.name
         self.artifact = artifact
@@ -85,7 +97,9 @@ class LoadedModel:
         """Make all sessions and run each once; see :meth:`edge_sdk.runtime.Model.warm_up`."""
         return self._model.warm_up()
 
-    def replay_record(self, prediction: Prediction, features: Mapping[str, float]) -> ReplayRecord:
+    def replay_record(
+        self, prediction: Prediction, features: Mapping[str, float] | FeatureVector
+    ) -> ReplayRecord:
         """What reproduces a prediction of this model bit for bit. It holds the features: keep it on the device.
 
         Args:
@@ -183,10 +197,15 @@ def load(
         payload = bytes(content.payload[record.payload])
     model = open_model(payload, engine, max_sessions, state=record.state, proven=True)
     try:
-        return LoadedModel(model, record, artifact, reason, engine)
+        return LoadedModel(model, record, artifact, reason, engine, feature_spec_of(content))
     except BaseException:
         model.close()
         raise
+
+
+def feature_spec_of(content: BundleContent) -> bytes | None:
+    """The document of the definitions of a model's features; None where it takes tensors."""
+    return bytes(content.files[bundle.FEATURE_SPEC_NAME]) if content.record.features else None
 
 
 def prove(loaded: LoadedModel, content: BundleContent, progress: Progress = silent) -> int:

@@ -112,6 +112,9 @@ class FaultySystem(System):
     def monotonic(self) -> float:
         return self._call("monotonic", self._inner.monotonic)
 
+    def boot(self) -> str:
+        return self._inner.boot()
+
     def random(self, size: int) -> bytes:
         if self.died:
             raise Killed

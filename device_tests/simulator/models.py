@@ -81,6 +81,7 @@ def sealed_model(
     golden_shift: float = 0.0,
     stored: bytes | None = None,
     features: Sequence[str] = FEATURES,
+    feature_spec: bytes = b"{}",
 ) -> Sealed:
     """A sealed bundle.
 
@@ -89,6 +90,7 @@ def sealed_model(
         golden_shift: makes the expected outputs wrong by so much.
         stored: what lies in the bundle in place of the payload.
         features: none for a model that takes tensors.
+        feature_spec: their definitions; by default none that anybody could compute.
     """
     runner = engine or FakeEngine()
     name = bundle.PAYLOADS[target]
@@ -106,7 +108,7 @@ def sealed_model(
     session.close()
     rest = {bundle.GOLDEN_NAME: golden.to_bytes(cases), **inside}
     if features:
-        rest[bundle.FEATURE_SPEC_NAME] = b"{}"
+        rest[bundle.FEATURE_SPEC_NAME] = feature_spec
     record = Record(
         model=model,
         model_version=version,
@@ -116,7 +118,7 @@ def sealed_model(
         files={name: FileDigest.of(data) for name, data in rest.items()},
         inputs=(TensorSpec("features", "float32", (-1, 3), ""),),
         outputs=(TensorSpec("probability", "float32", (-1, 1), ""),),
-        feature_spec_sha256=hashlib.sha256(b"{}").hexdigest() if features else "",
+        feature_spec_sha256=hashlib.sha256(feature_spec).hexdigest() if features else "",
         features=tuple(FeatureInput(name, "", 0.0, 1.0, 0.0) for name in features),
         tolerances={"probability": Tolerance(1e-5)},
         budgets=Budgets(),

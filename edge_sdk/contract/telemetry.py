@@ -45,6 +45,8 @@ COUNTS: Final = (
     "error.refused",
     "result_cache.hit",
     "result_cache.miss",
+    "feature_cache.hit",
+    "feature_cache.miss",
 )
 """What this SDK counts; other makers, and later ones, may count more."""
 

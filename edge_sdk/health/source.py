@@ -99,5 +99,7 @@ def _counts(counts: PredictionCounts, reason: Reason) -> Counter[str]:
             "error.refused": counts.refused,
             "result_cache.hit": counts.cache_hits,
             "result_cache.miss": counts.cache_misses,
+            "feature_cache.hit": counts.feature_hits,
+            "feature_cache.miss": counts.feature_misses,
         }
     )

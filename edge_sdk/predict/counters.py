@@ -24,6 +24,8 @@ BROKEN: Final = "broken"
 REFUSED: Final = "refused"
 HIT: Final = "cache_hits"
 MISS: Final = "cache_misses"
+FEATURE_HIT: Final = "feature_hits"
+FEATURE_MISS: Final = "feature_misses"
 
 Event = tuple[int, int] | str
 """An answer, as nanoseconds of waiting and of computing; or one of the words above."""
@@ -32,7 +34,7 @@ Seen = bytes
 """What a prediction was made from and what came of it: doubles, the features in order (NaN for what was filled), then
 the scalar outputs. Packed, since to keep a thousand answers whole would cost every prediction 0.7 us."""
 
-_WORDS: Final = (FALLBACK, STALE, BUSY, BROKEN, REFUSED, HIT, MISS)
+_WORDS: Final = (FALLBACK, STALE, BUSY, BROKEN, REFUSED, HIT, MISS, FEATURE_HIT, FEATURE_MISS)
 RECENT: Final = 1000
 _GATHER: Final = 256  # sorting them takes some 50 us: one call in 256, beyond the 99th percentile
 
@@ -49,6 +51,7 @@ class PredictionCounts:
         broken: calls that raised because the engine failed.
         refused: calls that raised because of their input.
         cache_hits, cache_misses: where the predictor has a result cache; a hit is in no histogram.
+        feature_hits, feature_misses: vectors of features for this model that were there, and such as were computed.
     """
 
     queue: LatencyHistogram
@@ -60,6 +63,8 @@ class PredictionCounts:
     refused: int
     cache_hits: int
     cache_misses: int
+    feature_hits: int
+    feature_misses: int
 
     @property
     def answers(self) -> int:

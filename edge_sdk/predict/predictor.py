@@ -9,6 +9,7 @@ from math import isfinite, nan, prod
 import numpy as np
 
 from edge_sdk.errors import FormatError, InputError, RetryLater
+from edge_sdk.features.vector import FeatureVector
 from edge_sdk.predict.advice import Advisor
 from edge_sdk.predict.batch import PredictionBatch
 from edge_sdk.predict.counters import BROKEN, BUSY, FALLBACK, REFUSED, STALE, PredictionCounters, Seen
@@ -72,14 +73,21 @@ class Predictor:
         self._may_fall_back = bool(spec.fallback)
 
     def predict(
-        self, features: Mapping[str, float], *, feature_age_s: float = 0.0, deadline_ms: float = 100.0
+        self,
+        features: Mapping[str, float] | FeatureVector,
+        *,
+        feature_age_s: float = 0.0,
+        stale: bool = False,
+        deadline_ms: float = 100.0,
     ) -> Prediction:
         """Predict from one row.
 
         Args:
-            features: numbers by name. What is missing gets the record's default and is named in ``filled``;
-                numbers outside the feature's range are clipped by the model itself.
+            features: numbers by name, or what a feature store answered, which says itself how old and how good it is.
+                What is missing gets the record's default and is named in ``filled``; numbers outside the feature's
+                range are clipped by the model itself.
             feature_age_s: how old they are.
+            stale: that they are not up to date, whatever their age.
             deadline_ms: what the answer may take, waiting included. One that takes longer is replaced by the
                 record's fallback, so that the caller's time limit means the same wherever time was lost (a
                 record without a fallback leaves a late answer as it is).
@@ -94,8 +102,11 @@ class Predictor:
         start = clock()
         if not 0 <= deadline_ms <= _LONGEST_MS:
             raise InputError(f"deadline_ms must lie between 0 and {_LONGEST_MS:g}, not {deadline_ms}")
+        if type(features) is FeatureVector:
+            feature_age_s, stale = max(features.age_s, feature_age_s), stale or features.is_stale
+            features = features.used
         try:
-            row, given, filled = self._make_row(features)
+            row, given, filled = self._make_row(features)  # type: ignore[arg-type]
         except InputError:
             self._count(REFUSED)
             raise
@@ -137,7 +148,7 @@ class Predictor:
                 factors,
                 actions,
                 filled,
-                self._reason if feature_age_s <= self._max_age else self._when_old(),
+                self._reason if feature_age_s <= self._max_age and not stale else self._when_old(),
                 self._version,
                 self._release,
                 feature_age_s,
@@ -234,14 +245,18 @@ class Predictor:
         """Nanoseconds, monotonic; by which deadlines are measured."""
         return self._clock
 
-    def given(self, features: Mapping[str, float]) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    def given(
+        self, features: Mapping[str, float] | FeatureVector
+    ) -> tuple[tuple[float, ...], tuple[str, ...]]:
         """What ``predict`` makes of its features: the numbers in the model's order, and the names that are filled.
 
         Raises:
             InputError: an unknown name, or a value that is no finite number.
         """
         try:
-            _, given, filled = self._make_row(features)
+            _, given, filled = self._make_row(
+                features.used if isinstance(features, FeatureVector) else features
+            )
         except InputError:
             self._count(REFUSED)
             raise
@@ -256,9 +271,9 @@ class Predictor:
         known = [nan if name in filled else value for name, value in zip(self._features, given, strict=True)]
         return self._pack(*known, *values.values())
 
-    def reason_for(self, feature_age_s: float) -> Reason:
+    def reason_for(self, feature_age_s: float, stale: bool = False) -> Reason:
         """Why an answer that was computed is what it is."""
-        return self._reason if feature_age_s <= self._max_age else self._when_old()
+        return self._reason if feature_age_s <= self._max_age and not stale else self._when_old()
 
     def _when_old(self) -> Reason:
         if self._reason_when_old is Reason.STALE_FEATURES:

@@ -96,7 +96,10 @@ def replay(then: ReplayRecord, predictor: Predictor, engine: str, engine_version
         given, filled = predictor.given(features)
         made = predictor.fallback(filled, then.feature_age_s)
     else:
-        made = predictor.predict(features, feature_age_s=then.feature_age_s, deadline_ms=_PATIENCE_MS)
+        stale = then.reason is Reason.STALE_FEATURES  # as a feature store may have said, whatever their age
+        made = predictor.predict(
+            features, feature_age_s=then.feature_age_s, stale=stale, deadline_ms=_PATIENCE_MS
+        )
         given, filled = predictor.given(features)
     now = record_of(made, given, filled, spec, then.artifact, engine, engine_version)
     return _compare(then, now, spec)

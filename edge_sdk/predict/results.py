@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from edge_sdk.errors import InputError
+from edge_sdk.features.vector import FeatureVector
 from edge_sdk.predict.counters import HIT, MISS
 from edge_sdk.predict.prediction import Prediction, Reason
 from edge_sdk.predict.predictor import Predictor
@@ -72,7 +73,12 @@ class CachingPredictor:
             self._answers.clear()
 
     def predict(
-        self, features: Mapping[str, float], *, feature_age_s: float = 0.0, deadline_ms: float = 100.0
+        self,
+        features: Mapping[str, float] | FeatureVector,
+        *,
+        feature_age_s: float = 0.0,
+        stale: bool = False,
+        deadline_ms: float = 100.0,
     ) -> Prediction:
         """See :meth:`Predictor.predict`; ``cached`` tells what was remembered. Age and reason are those of this call.
 
@@ -80,6 +86,9 @@ class CachingPredictor:
             Whatever :meth:`Predictor.predict` does.
         """
         start = self._clock()
+        if isinstance(features, FeatureVector):
+            feature_age_s, stale = max(features.age_s, feature_age_s), stale or features.is_stale
+            features = features.used
         given, filled = self._given(features)
         key = self._pack(*given), filled
         with self._lock:
@@ -92,7 +101,9 @@ class CachingPredictor:
                     found = None
         if found is None:
             self._count(MISS)
-            made = self._predictor.predict(features, feature_age_s=feature_age_s, deadline_ms=deadline_ms)
+            made = self._predictor.predict(
+                features, feature_age_s=feature_age_s, stale=stale, deadline_ms=deadline_ms
+            )
             if made.reason is not Reason.FALLBACK:
                 self._remember(key, start, made)
             return made
@@ -104,7 +115,7 @@ class CachingPredictor:
             kept.risk_factors,
             kept.actions,
             kept.filled,
-            self._predictor.reason_for(feature_age_s),
+            self._predictor.reason_for(feature_age_s, stale),
             kept.model_version,
             kept.release,
             feature_age_s,

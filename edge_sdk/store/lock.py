@@ -26,7 +26,15 @@ TryLock = Callable[[System, Path], Release | None]
 
 
 @contextmanager
-def locked(path: Path, system: System, *, wait_s: float, try_lock: TryLock | None = None) -> Iterator[None]:
+def locked(
+    path: Path,
+    system: System,
+    *,
+    wait_s: float,
+    try_lock: TryLock | None = None,
+    step_s: float = _STEP_S,
+    holder: str = "another update of",
+) -> Iterator[None]:
     """Hold the lock for the block.
 
     Args:
@@ -34,9 +42,11 @@ def locked(path: Path, system: System, *, wait_s: float, try_lock: TryLock | Non
         system: every call goes through it.
         wait_s: how long to wait for whoever holds it.
         try_lock: takes the lock or returns None at once; by default what the system offers.
+        step_s: after how long it is tried again.
+        holder: who has it, for the error.
 
     Raises:
-        RetryLater: another update is at it.
+        RetryLater: another has it, all the time.
         StoreError: the lock file cannot be made.
     """
     attempt = try_lock or (by_flock if system.locks else by_existence)
@@ -45,8 +55,8 @@ def locked(path: Path, system: System, *, wait_s: float, try_lock: TryLock | Non
     try:
         while (release := attempt(system, path)) is None:
             if system.monotonic() >= deadline:
-                raise RetryLater(f"another update of {path.parent} is running; try again when it is done")
-            pause.wait(_STEP_S)
+                raise RetryLater(f"{holder} {path.parent} is running; try again when it is done")
+            pause.wait(step_s)
     except OSError as error:
         raise StoreError(f"cannot lock {path}: {error.strerror}; check permissions") from error
     try:

@@ -50,6 +50,15 @@ class System:
         """Seconds that never go back; means nothing after a restart."""
         return time.monotonic()
 
+    def boot(self) -> str:
+        """What tells this run of the machine from earlier ones: in one run, :meth:`monotonic` means the same to every
+        process. Empty where nobody says."""
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                return file.read().strip()
+        except (OSError, ValueError):
+            return ""
+
     # -- files -----------------------------------------------------------------------------------------
 
     def open(self, path: Path, flags: int) -> int:

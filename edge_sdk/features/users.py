@@ -1,0 +1,428 @@
+"""What a store knows of its users, in ``features/`` of the cache: two files a user, and nothing that names anybody.
+
+Reading takes no lock. Who writes holds ``features.lock``, across threads and processes:
+
+1. A change replaces the user's tail, atomically and durably: that is the one step which makes it so.
+2. A tail that has grown long is first merged into the main file; see :mod:`edge_sdk.features.user_files`.
+3. Before anything grows, what is given up for room goes: a user's tail first, without which there is no user.
+4. Erasing a user names him in ``features-erase.json``, removes his files, and whatever a writer left that was killed
+   (it may hold what he did), and then that name. Whoever opens the cache next finishes it.
+
+The names of files are digests, keyed with a secret that lies there too and goes with the last of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edge_sdk.contract import document
+from edge_sdk.contract.document import Fields
+from edge_sdk.errors import FormatError, StoreError
+from edge_sdk.features.clocks import Known
+from edge_sdk.features.columns import EVENT_BYTES, Columns, newest, nothing, within
+from edge_sdk.features.places import FOLDER, LOCK
+from edge_sdk.features.profile import Profile
+from edge_sdk.features.receipts import Dropped
+from edge_sdk.features.settings import FeatureSettings
+from edge_sdk.features.user_files import Main, Tail
+from edge_sdk.runtime.pool import remake_after_fork
+from edge_sdk.store import lock
+from edge_sdk.store.disk import Disk, Stamp, is_private
+from feature_spec.canonical import canonical_json
+
+TAIL_EVENTS: Final = 64
+"""So many events a tail holds before it is merged: a change then writes some 4 kB."""
+
+_SALT: Final = "salt"
+_CLOCK: Final = "clock.json"
+_DROPPED: Final = "dropped.json"
+_CLOCK_FORMAT: Final = "coach-edge/feature-clock/1"
+_DROPPED_FORMAT: Final = "coach-edge/features-dropped/1"
+_SALT_BYTES: Final = 32
+_STEP_S: Final = 0.002
+_TRIES: Final = 100
+_MAINS: Final = 8
+"""Main files held in memory: each is read anew for every event otherwise."""
+_REST: Final = 2_000
+"""Bytes for the small files beside those of users."""
+
+
+@dataclass(frozen=True, eq=False)
+class User:
+    """What is known of a user, as it was read at once.
+
+    Attributes:
+        tail_path: of his tail.
+        stamp: of that file as it was read; None where others kept changing it.
+        tail, main: as they lie there; main None where there is none yet.
+    """
+
+    tail_path: Path
+    stamp: Stamp | None
+    tail: Tail
+    main: Main | None = None
+
+    @property
+    def recent(self) -> Columns:
+        """Events of the tail that are not in the main file."""
+        merged = 0 if self.main is None else self.main.next - self.tail.start
+        return self.tail.events[max(0, merged) :]
+
+    @property
+    def events(self) -> Columns:
+        """All of them, in the order in which they came."""
+        return self.recent if self.main is None else np.concatenate((self.main.events, self.recent))
+
+    @property
+    def floor(self) -> int:
+        """Instant in milliseconds from which on all events are there; 0 where none was dropped for want of room."""
+        return 0 if self.main is None else self.main.floor
+
+
+class Users:
+    """The users of one cache; any number of threads and processes may use it.
+
+    Args:
+        cache_folder: of the cache.
+        disk: how to reach it.
+        settings: bounds.
+
+    Every method raises StoreError where the disk refuses.
+    """
+
+    def __init__(self, cache_folder: Path, disk: Disk, settings: FeatureSettings) -> None:
+        self.folder = cache_folder / FOLDER
+        self._lock_path = cache_folder / LOCK
+        self._disk, self._settings = disk, settings
+        self._tidied = False
+        self._mains: dict[str, tuple[Stamp, Main]] = {}
+        self._after_fork()
+        remake_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # In the child of a fork the thread that wrote is gone.
+        self._thread = threading.Lock()
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def salt(self) -> bytes | None:
+        """The secret that names are digested with; None where nothing was ever told."""
+        salt = self._disk.read(self.folder / _SALT)
+        return salt if salt is not None and len(salt) == _SALT_BYTES else None
+
+    def label(self, user: str, salt: bytes) -> str:
+        """What the files of a user are called."""
+        data = user.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(data, digest_size=16, key=salt).hexdigest()
+
+    def stamp(self, path: Path) -> Stamp | None:
+        """What changes with the file; None where there is none."""
+        return self._disk.stamp(path)
+
+    def read(self, label: str) -> User | None:
+        """What is known of a user; None where nothing is.
+
+        Raises:
+            FormatError: a file of his is damaged, or gone.
+        """
+        path = self.folder / f"{label}.tail"
+        for left in reversed(range(_TRIES)):
+            stamp = self._disk.stamp(path)
+            data = self._disk.read(path)  # before the main file: what is merged meanwhile is in both
+            if data is None:
+                return None
+            tail = Tail.from_bytes(data, path.name)
+            main = self._main(label, tail)
+            if self._disk.stamp(path) == stamp:
+                return User(path, stamp, tail, main)
+            if not left:
+                return User(path, None, tail, main)
+        raise AssertionError
+
+    def _main(self, label: str, tail: Tail) -> Main | None:
+        path = self.folder / f"{label}.main"
+        main = self._read_main(path, label)
+        if main is not None and main.life != tail.life:
+            main = None
+        if tail.start and (main is None or main.next < tail.start):
+            raise FormatError(f"{path.name} is gone")
+        return main
+
+    def _read_main(self, path: Path, label: str) -> Main | None:
+        stamp = self._disk.stamp(path)
+        known = self._mains.get(label)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        data = self._disk.read(path)
+        main = None if data is None else Main.from_bytes(data, path.name)
+        if main is not None and stamp is not None and self._disk.stamp(path) == stamp:
+            while len(self._mains) >= _MAINS:
+                self._mains.pop(next(iter(self._mains)), None)
+            self._mains[label] = stamp, main
+        return main
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self) -> Iterator[bytes]:
+        """For the block nobody else writes; gives the secret that names are digested with.
+
+        Raises:
+            RetryLater: another process writes all the time.
+        """
+        with self.excluding():
+            salt = self.salt()
+            if salt is None:
+                # Whatever lies there was named with another secret: nobody finds it any more.
+                self._disk.remove(self.folder)
+                self._disk.make_folder(self.folder)
+                salt = self._disk.system.random(_SALT_BYTES)
+                self._disk.write(self.folder / _SALT, salt)
+            if not self._tidied:
+                self._tidy()
+            yield salt
+
+    @contextmanager
+    def excluding(self) -> Iterator[None]:
+        """For the block nobody else writes; nothing is made.
+
+        Raises:
+            RetryLater: another process writes all the time.
+        """
+        system = self._disk.system
+        with (
+            self._thread,
+            lock.locked(
+                self._lock_path,
+                system,
+                wait_s=lock.WAIT_S,
+                step_s=_STEP_S,
+                holder="another change of features in",
+            ),
+        ):
+            yield
+
+    def begin(self, label: str, profile: Profile) -> User:
+        """A user of whom nothing is known, not written yet."""
+        life = self._disk.system.random(8).hex()
+        return User(self.folder / f"{label}.tail", None, Tail(life, 0, profile, nothing()))
+
+    def write(self, user: User, profile: Profile, new: Columns, now_ms: int) -> tuple[User, Dropped]:
+        """Add events to a user, inside of :meth:`writing`; when this returns, they are on the disk.
+
+        Args:
+            user: as he was read inside of the same block.
+            profile: what is known of him now.
+            new: events.
+            now_ms: the present instant.
+
+        Returns:
+            The user as he is now, and what was given up for room.
+        """
+        dropped = Dropped()
+        recent = user.recent
+        if len(recent) and len(recent) + len(new) > TAIL_EVENTS:
+            user, dropped = self._merge(user, now_ms)
+            recent = user.recent
+        start = user.tail.start if user.main is None else max(user.tail.start, user.main.next)
+        tail = Tail(user.tail.life, start, profile, np.concatenate((recent, new)))
+        data = tail.to_bytes()
+        dropped += self._make_room(user, len(data), now_ms)
+        self._write(user.tail_path, data)
+        return User(user.tail_path, self._disk.stamp(user.tail_path), tail, user.main), dropped
+
+    def _merge(self, user: User, now_ms: int, keep: int | None = None) -> tuple[User, Dropped]:
+        """Bring what is in the tail into the main file. The tail stays as it is: its events count once."""
+        number = user.tail.start + len(user.tail.events)
+        kept = within(user.events, now_ms)
+        old = len(user.events) - len(kept)
+        most = self._settings.most_events if keep is None else keep
+        left, floor = newest(kept, most)
+        main = Main(user.tail.life, number, max(user.floor, floor or 0), left)
+        data, dropped = main.to_bytes(), Dropped(old=old, crowded=len(kept) - len(left))
+        dropped += self._make_room(user, len(data), now_ms)
+        self._write(user.tail_path.with_suffix(".main"), data)
+        self._count(Dropped(old=old, crowded=len(kept) - len(left)))
+        return replace(user, main=main), dropped
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._disk.write(path, data)
+
+    def remove(self, label: str) -> tuple[int, int]:
+        """Remove the files of a user, inside of :meth:`writing`.
+
+        Returns:
+            How many there were, and the bytes in them.
+        """
+        files = size = 0
+        self._mains.pop(label, None)
+        for path in (self.folder / f"{label}.tail", self.folder / f"{label}.main"):
+            stamp = self._disk.stamp(path)
+            if stamp is not None:
+                files, size = files + 1, size + stamp[1]
+                self._disk.remove(path)
+        return files, size
+
+    # -- room ------------------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Bytes in all files."""
+        return sum(stamp[1] for stamp in self._stamps().values())
+
+    def labels(self) -> list[str]:
+        """Of the users that there are, sorted."""
+        return [
+            name.removesuffix(".tail") for name in self._disk.names(self.folder) if name.endswith(".tail")
+        ]
+
+    def _stamps(self) -> dict[str, Stamp]:
+        stamps = {name: self._disk.stamp(self.folder / name) for name in self._disk.names(self.folder)}
+        return {name: stamp for name, stamp in stamps.items() if stamp is not None}
+
+    def _make_room(self, user: User, need: int, now_ms: int) -> Dropped:
+        """See to it that ``need`` bytes more fit in; the user who needs them stays.
+
+        What they take the place of still lies there when they are written, so it does not count as room.
+        """
+        mine = user.tail_path.stem
+        stamps = self._stamps()
+        room = self._settings.max_bytes - need - _REST - sum(stamp[1] for stamp in stamps.values())
+        if room >= 0:
+            return Dropped()
+        others = sorted(
+            (stamp[2], name.removesuffix(".tail"))
+            for name, stamp in stamps.items()
+            if name.endswith(".tail") and name != user.tail_path.name
+        )
+        dropped = Dropped()
+        for _, label in others:  # 1: what no feature looks at
+            if room >= 0:
+                break
+            freed, gone = self._shrink(label, now_ms)
+            room, dropped = room + freed, dropped + gone
+        for _, label in others:  # 2: whole users, of whom nothing came for the longest
+            if room >= 0:
+                break
+            gone = Dropped(users=1, user_events=self._events_of(label))
+            room, dropped = room + self.remove(label)[1], dropped + gone
+        self._disk.sync_folder(self.folder)
+        self._count(dropped)
+        if room < 0 and mine:
+            raise StoreError(
+                f"{self.folder} has no room for {need} bytes more; give a larger max_bytes or fewer max_events"
+            )
+        return dropped
+
+    def _shrink(self, label: str, now_ms: int) -> tuple[int, Dropped]:
+        """Drop what lies beyond the window, where that frees anything; which needs no room but the smaller file."""
+        try:
+            user = self.read(label)
+        except FormatError:
+            return 0, Dropped()
+        if user is None or user.main is None:
+            return 0, Dropped()
+        kept = within(user.main.events, now_ms)
+        gone = len(user.main.events) - len(kept)
+        if not gone:
+            return 0, Dropped()
+        self._write(self.folder / f"{label}.main", replace(user.main, events=kept).to_bytes())
+        return gone * EVENT_BYTES, Dropped(old=gone)
+
+    def _events_of(self, label: str) -> int:
+        try:
+            user = self.read(label)
+        except FormatError:
+            return 0
+        return 0 if user is None else len(user.events)
+
+    # -- what is remembered beside users ---------------------------------------------------------------
+
+    def dropped(self) -> Dropped:
+        """What was given up since the store was made."""
+        f = self._small(_DROPPED, _DROPPED_FORMAT)
+        try:
+            return Dropped() if f is None else Dropped(**{why: f.integer(why) for why in Dropped.__slots__})
+        except FormatError:
+            return Dropped()
+
+    def _count(self, dropped: Dropped) -> None:
+        if dropped:
+            total = self.dropped() + dropped
+            counts = {why: getattr(total, why) for why in Dropped.__slots__}
+            self._disk.write(self.folder / _DROPPED, canonical_json({"format": _DROPPED_FORMAT, **counts}))
+
+    def count_damaged(self) -> Dropped:
+        """Note that the files of a user could not be read, inside of :meth:`writing`."""
+        dropped = Dropped(damaged=1)
+        self._count(dropped)
+        return dropped
+
+    def clocks(self) -> Known:
+        """What is remembered of the clocks."""
+        f = self._small(_CLOCK, _CLOCK_FORMAT)
+        try:
+            if f is not None:
+                return Known(f.integer("era"), f.text("boot"), f.number("offset"), f.number("wall"))
+        except FormatError:
+            pass
+        return Known()
+
+    def remember_clocks(
+        self, update: Callable[[Known], Known], worth: Callable[[Known, Known], bool]
+    ) -> Known:
+        """Change that, inside of :meth:`writing`; written only where it is worth it."""
+        before = self.clocks()
+        after = update(before)
+        if worth(before, after):
+            self._disk.write(
+                self.folder / _CLOCK, canonical_json({"format": _CLOCK_FORMAT, **after._asdict()})
+            )
+        return after
+
+    def _small(self, name: str, format_: str) -> Fields | None:
+        data = self._disk.read(self.folder / name)
+        try:
+            if data is None:
+                return None
+            f = Fields(document.parse(data, name, max_bytes=_REST), name)
+            f.format(format_)
+        except FormatError:
+            return None
+        return f
+
+    # -- what was left ---------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """Remove what writers left that were killed, and files of users who are none any more."""
+        names = self._disk.names(self.folder)
+        tails = {name.removesuffix(".tail") for name in names if name.endswith(".tail")}
+        left = [name for name in names if name.endswith(".main") and name.removesuffix(".main") not in tails]
+        self.remove_all([*left, *filter(is_private, names)])
+        self._tidied = True
+
+    def remove_private(self) -> tuple[int, int]:
+        """Remove what a writer left that was killed, inside of :meth:`writing`, when nobody else writes."""
+        return self.remove_all([name for name in self._disk.names(self.folder) if is_private(name)])
+
+    def remove_rest(self) -> tuple[int, int]:
+        """Remove all that is left, the secret included; how many files, and the bytes in them."""
+        stamps = self._stamps()
+        self._mains.clear()
+        self._disk.remove(self.folder)
+        self._disk.sync_folder(self.folder.parent)
+        return len(stamps), sum(stamp[1] for stamp in stamps.values())
+
+    def remove_all(self, names: list[str]) -> tuple[int, int]:
+        """Remove files by their names; how many there were, and the bytes in them."""
+        stamps = [self._disk.stamp(self.folder / name) for name in names]
+        for name in names:
+            self._disk.remove(self.folder / name)
+        return len(names), sum(stamp[1] for stamp in stamps if stamp is not None)

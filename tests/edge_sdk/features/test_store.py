@@ -1,0 +1,239 @@
+"""A feature store: what was recorded is computed from, by definitions of one model, for one user and goal."""
+
+from __future__ import annotations
+
+import math
+import stat
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from device_tests.simulator.features import FEATURES_SPEC, stub
+from edge_sdk.errors import InputError, NotAvailable
+from edge_sdk.features import FeatureSettings, Recorded, Status
+from edge_sdk.features.receipts import Dropped
+from feature_spec.day_input import Event
+from feature_spec.definition import FeatureSpec
+from feature_spec.expression import context
+from tests.edge_sdk.features.conftest import World
+
+
+def test_what_was_recorded_is_computed_from(world: World) -> None:
+    store = world.open()
+    done = store.record(world.event(ago=3600), world.event(ago=7200, event_id="a"))
+    assert done == Recorded(2, 0, 0, Dropped())
+    store.record(Event(world.at(days=2), "session", 3), user="u1")
+    store.know("u1", "g", {"progress": 0.5})
+    vector = store.vector("focus", "u1", "g")
+    assert vector.values == pytest.approx({"effort": 0.05, "rest": 0.01, "luck": 0.5})
+    assert {f.status for f in vector.features.values()} == {Status.FRESH}
+    assert (vector.age_s, vector.is_stale, vector.cached, vector.problem) == (0, False, False, "")
+    again = store.vector("focus", "u1", "g")
+    assert again == vector._replace(cached=True)
+
+
+def test_what_is_not_known_is_missing_and_gets_the_value_of_its_definition(world: World) -> None:
+    store = world.open()
+    store.record(world.event(ago=60))
+    vector = store.vector("focus", "u1")
+    luck = vector.features["luck"]
+    assert (luck.value, luck.status, luck.age_s) == (0.25, Status.MISSING, math.inf)
+    assert set(vector.used) == {"effort", "rest"}
+
+
+def test_a_goal_has_a_context_of_its_own_over_that_of_all(world: World) -> None:
+    store = world.open()
+    store.know("u1", None, {"progress": 0.125, "goals_active": 2})
+    store.know("u1", "g", {"progress": 0.75})
+    assert store.vector("focus", "u1", "g").values["luck"] == 0.75
+    assert store.vector("focus", "u1", "other").values["luck"] == 0.125
+    assert store.vector("focus", "u1").values["luck"] == 0.125
+
+
+def test_recording_makes_vectors_of_that_user_anew_and_of_no_other(world: World) -> None:
+    store, other = world.open(), world.open()
+    for user in ("u1", "u2"):
+        store.record(world.event(user, ago=60))
+        store.vector("focus", user)
+        other.vector("focus", user)
+    other.record(world.event("u1"))  # in another process
+    assert not store.vector("focus", "u1").cached
+    assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.02)
+    assert store.vector("focus", "u2").cached
+    assert other.vector("focus", "u2").cached
+
+
+def test_another_spec_never_reads_what_was_computed_by_an_older_one(world: World) -> None:
+    store = world.open()
+    store.record(world.event(ago=60))
+    effort, *rest = FEATURES_SPEC.features
+    changed = replace(effort, high=0.005, missing=0.0, version=2)
+    old, new = stub(), stub(FeatureSpec((changed, *rest)))
+    assert store.vector(old, "u1").values["effort"] == pytest.approx(0.01)
+    assert store.vector(new, "u1").values["effort"] == pytest.approx(0.005)
+    assert store.vector(old, "u1").cached
+
+
+def test_an_event_comes_twice_and_counts_once(world: World) -> None:
+    store = world.open()
+    event = world.event(ago=60, event_id="é-1")
+    assert store.record(event, event).repeated == 1
+    assert world.open().record(event) == Recorded(0, 1, 0, Dropped())
+    later = {**event, "timestamp": event["timestamp"].replace("+00:00", "Z")}
+    assert store.record(later).repeated == 1
+    with pytest.raises(InputError, match="other content"):
+        store.record({**event, "count": 2})
+    with pytest.raises(InputError, match="event 1: its event_id"):
+        store.record(world.event(ago=1, event_id="b"), world.event(ago=2, event_id="b"))
+    assert world.open().vector("focus", "u1").values["effort"] == pytest.approx(0.01)
+
+
+def test_long_tails_are_merged_and_everything_survives_a_restart(world: World) -> None:
+    store = world.open()
+    for number in range(200):
+        store.record(world.event(ago=number, event_id=f"e{number}", value=number / 7))
+    assert len(list((world.folder / "features").glob("*.main"))) == 1
+    for opened in (store, world.open()):
+        assert opened.vector("focus", "u1").values["effort"] == pytest.approx(1.0)
+        repeated = [
+            opened.record(world.event(ago=n, event_id=f"e{n}", value=n / 7)).repeated for n in (0, 100, 199)
+        ]
+        assert repeated == [1, 1, 1]
+
+
+def test_what_lies_beyond_the_window_is_not_kept(world: World) -> None:
+    store = world.open()
+    assert store.record(world.event(ago=95 * 86400)) == Recorded(0, 0, 1, Dropped())
+    store.record(world.event(ago=80 * 86400), *[world.event(ago=n) for n in range(64)])
+    world.clocks.pass_(20 * 86400)
+    done = store.record(*[world.event(ago=n) for n in range(64)])
+    assert done.dropped == Dropped(old=1)
+    assert store.stats().dropped == Dropped(old=1)
+
+
+def test_of_a_user_with_too_many_events_the_oldest_days_count_as_not_observed(world: World) -> None:
+    days = replace(FEATURES_SPEC.features[0], name="days", expression=context("days_observed") / 100)
+    store = world.open(stub(FeatureSpec((days,))), max_events=100)
+    for day in range(40, -1, -1):
+        store.record(*[world.event(ago=day * 86400 + n) for n in range(10)])
+    vector = store.vector("focus", "u1")
+    stats = store.stats()
+    assert 150 <= stats.dropped.crowded < 410
+    # At most 164 are there: of 16 days, the last of which is not whole.
+    assert 0.10 <= vector.values["days"] <= 0.16
+
+
+def test_at_most_max_bytes_are_on_the_disk_and_a_notice_says_what_went(world: World) -> None:
+    store = world.open(max_bytes=65_536)
+    total = Dropped()
+    for number in range(40):
+        world.clocks.pass_(1)
+        done = store.record(*[world.event(f"user-{number}", ago=n) for n in range(60)])
+        total += done.dropped
+        assert store.stats().bytes <= 65_536
+    stats = store.stats()
+    assert total.users > 5
+    assert total.user_events == 60 * total.users
+    assert stats.dropped == total
+    assert stats.users == 40 - total.users
+    assert world.open().vector("focus", "user-39").values["effort"] == pytest.approx(0.6)
+    assert world.open().stats().dropped == total
+
+
+def test_nothing_names_anybody_and_files_are_the_owners(world: World) -> None:
+    store = world.open()
+    store.record(world.event("user-canary", event_id="event-canary", goal_id="goal-canary"))
+    store.know("user-canary", "goal-canary", {"progress": 0.5})
+    for name, data in world.content.items():
+        assert b"canary" not in data + name.encode()
+        assert stat.S_IMODE((world.folder / name).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"event_type": "dance"}, "unknown event type 'dance'"),
+        ({"timestamp": "yesterday"}, "RFC 3339"),
+        ({"count": -1}, "count"),
+        ({"value": math.nan}, "value"),
+        ({"value": math.inf}, "value"),
+        ({"mood": 1}, "unknown key 'mood'"),
+        ({"user_id": ""}, "the user is ''"),
+        ({"user_id": 7}, "the user is 7"),
+    ],
+)
+def test_a_wrong_event_is_one_clear_error(world: World, change: dict[str, Any], message: str) -> None:
+    store = world.open()
+    with pytest.raises(InputError, match=message):
+        store.record({**world.event(), **change})
+    assert not (world.folder / "features").exists()
+
+
+def test_wrong_calls_are_one_clear_error(world: World) -> None:
+    store = world.open()
+    with pytest.raises(InputError, match="nobody says whose"):
+        store.record(Event(world.at(), "session"))
+    with pytest.raises(InputError, match="several users"):
+        store.record(world.event("u1"), world.event("u2"))
+    with pytest.raises(InputError, match="no row of a log, but list"):
+        store.record([world.event()])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="at most 5,000"):
+        store.record(*[world.event()] * 5_001)
+    with pytest.raises(InputError, match="unknown time zone"):
+        store.know("u1", zone="Mars/Base")
+    with pytest.raises(InputError, match="progress"):
+        store.know("u1", None, {"progress": 2})
+    with pytest.raises(NotAvailable, match="nothing is known"):
+        store.vector("focus", "u1")
+    store.record(world.event())
+    with pytest.raises(InputError, match="datetime with a zone"):
+        store.vector("focus", "u1", now=datetime(2026, 1, 1))
+    nowhere = world.open(zone=None)
+    with pytest.raises(InputError, match="no zone is known"):
+        nowhere.vector("focus", "u1")
+    nowhere.know("u1", zone="Asia/Tokyo")
+    assert nowhere.vector("focus", "u1").values["effort"] == pytest.approx(0.01)
+    for wrong in (
+        {"zone": "Mars"},
+        {"max_bytes": 10_000_001},
+        {"max_events": 0},
+        {"offline_s": -1},
+        {"max_vectors": 0},
+    ):
+        with pytest.raises(InputError):
+            FeatureSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_damaged_file_of_a_user_is_noticed_and_he_begins_anew(world: World) -> None:
+    store = world.open()
+    store.record(world.event(ago=60))
+    store.vector("focus", "u1")
+    (path,) = (world.folder / "features").glob("*.tail")
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    vector = store.vector("focus", "u1")
+    assert vector.is_stale
+    assert "damaged" in vector.problem
+    assert vector.features["effort"].status is Status.STALE
+    assert store.record(world.event()).dropped == Dropped(damaged=1)
+    assert store.vector("focus", "u1").features["effort"].status is Status.FRESH
+
+
+def test_events_to_come_count_when_they_have_come(world: World) -> None:
+    store = world.open()
+    store.record(world.event(ago=-7200), world.event(ago=60))
+    assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.01)
+    world.clocks.pass_(7300)
+    assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.02)
+
+
+def test_the_as_of_moment_can_be_given(world: World) -> None:
+    store = world.open()
+    store.record(world.event(ago=3 * 86400), world.event(ago=60))
+    then = world.clocks.wall - timedelta(days=1)
+    assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.02)
+    assert store.vector("focus", "u1", now=then).values["effort"] == pytest.approx(0.01)
+    assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.02)
