@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +10,19 @@ from feature_spec.definition import FeatureSpec
 from feature_spec.extras import require
 from feature_spec.numpy_evaluator import constant, event_weights
 from feature_spec.program import Program, Step
+from feature_spec.tensorflow_operators import operators
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, WINDOW_DAYS
 
 DAILY_INPUT: Final = "daily"
 CONTEXT_INPUT: Final = "context"
 FEATURES_OUTPUT: Final = "features"
 """Names in the signature ``serving_default`` of a feature model."""
+
+INPUTS: Final[dict[str, tuple[int, ...]]] = {
+    DAILY_INPUT: (WINDOW_DAYS, len(EVENT_TYPES), len(CHANNELS)),
+    CONTEXT_INPUT: (len(CONTEXT),),
+}
+"""The inputs' shapes, without the users."""
 
 
 def feature_model(spec: FeatureSpec) -> bytes:
@@ -31,11 +37,7 @@ def feature_model(spec: FeatureSpec) -> bytes:
     """
     tf: Any = require("tensorflow", extra="convert")
     module = tf.Module()
-    shapes = {
-        DAILY_INPUT: (None, WINDOW_DAYS, len(EVENT_TYPES), len(CHANNELS)),
-        CONTEXT_INPUT: (None, len(CONTEXT)),
-    }
-    signature = [tf.TensorSpec(shape, tf.float32, name=name) for name, shape in shapes.items()]
+    signature = [tf.TensorSpec((None, *shape), tf.float32, name=name) for name, shape in INPUTS.items()]
 
     def compute(daily: Any, context: Any) -> dict[str, Any]:
         return {FEATURES_OUTPUT: run(tf, spec.program, daily, context)}
@@ -49,45 +51,81 @@ def feature_model(spec: FeatureSpec) -> bytes:
 
 def run(tf: Any, program: Program, daily: Any, context: Any) -> Any:
     """Emit ``program`` as operators of ``tf`` in float32; the tensors are those of ``feature_model``."""
-    operators = _operators(tf)
-    values: list[Any] = []
-    for step in program.steps:
-        if step.op in operators:
-            values.append(operators[step.op](*[values[index] for index in step.args]))
-        else:
-            values.append(_leaf(tf, step, daily, context))
-    # Adding a zero of the batch's length repeats an output that depends on no input for every user.
-    batch = tf.zeros_like(context[:, :1])
-    return tf.concat([values[index] + batch for index in program.outputs], axis=1)
+    return _Emitter(tf, daily, context).emit(program)
 
 
-def _leaf(tf: Any, step: Step, daily: Any, context: Any) -> Any:
-    if step.op == "daily":
-        channel = daily[:, :, :, CHANNELS.index(str(step.value[0]))]
-        return tf.reduce_sum(channel * event_weights(step.value).astype(np.float32), axis=2)
-    if step.op == "context":
-        index = CONTEXT.index(str(step.value[0]))
-        return context[:, index : index + 1]
-    return tf.constant(constant(step.op, step.value).astype(np.float32))
+class _Emitter:
+    """Walks a program once; what depends on no input is computed now, and not on the device."""
 
+    def __init__(self, tf: Any, daily: Any, context: Any) -> None:
+        self._tf = tf
+        self._daily = daily
+        self._context = context
+        self._operators = operators(tf)
+        self._values: list[Any] = []
+        """For each step a tensor, or an array where nothing of the input is in it; float32 or bool."""
 
-def _operators(tf: Any) -> dict[str, Callable[..., Any]]:
-    def divide(left: Any, right: Any) -> Any:
-        # The divisor is replaced before dividing: selecting afterwards would let 0 / 0 = NaN into the graph.
-        zero = tf.equal(right, 0.0)
-        return tf.where(zero, 0.0, left / tf.where(zero, 1.0, right))
+    def emit(self, program: Program) -> Any:
+        leaves = self._daily_leaves([step for step in program.steps if step.op == "daily"])
+        for step in program.steps:
+            self._values.append(leaves[step] if step in leaves else self._step(step))
+        return self._tf.concat([self._output(index) for index in program.outputs], axis=1)
 
-    return {
-        "add": tf.add,
-        "sub": tf.subtract,
-        "mul": tf.multiply,
-        "div": divide,
-        "min": tf.minimum,
-        "max": tf.maximum,
-        "less": lambda left, right: tf.cast(tf.less(left, right), tf.float32),
-        "where": lambda condition, then, otherwise: tf.where(tf.not_equal(condition, 0.0), then, otherwise),
-        "log1p": lambda x: tf.math.log(1.0 + tf.maximum(x, 0.0)),
-        # Scalars keep an axis of length one, as in NumPy.
-        "sum_days": lambda x: tf.reduce_sum(x, axis=1, keepdims=True),
-        "min_days": lambda x: tf.reduce_min(x, axis=1, keepdims=True),
-    }
+    def _daily_leaves(self, steps: list[Step]) -> dict[Step, Any]:
+        """All weighted sums over event types by one multiplication of matrices, each [n, 90]."""
+        if not steps:
+            return {}
+        tf, cells = self._tf, len(EVENT_TYPES) * len(CHANNELS)
+        weights = np.zeros((len(EVENT_TYPES), len(CHANNELS), len(steps)), np.float32)
+        for number, step in enumerate(steps):
+            weights[:, CHANNELS.index(str(step.value[0])), number] = event_weights(step.value)
+        days = tf.reshape(self._daily, [-1, cells])
+        sums = tf.matmul(days, tf.constant(weights.reshape(cells, len(steps))))
+        sums = tf.transpose(tf.reshape(sums, [-1, WINDOW_DAYS, len(steps)]), [0, 2, 1])
+        # Side by side in one row each is one piece of memory, and cheap to cut out.
+        rows = tf.reshape(sums, [-1, len(steps) * WINDOW_DAYS])
+        return {
+            step: rows[:, number * WINDOW_DAYS : (number + 1) * WINDOW_DAYS]
+            for number, step in enumerate(steps)
+        }
+
+    def _step(self, step: Step) -> Any:
+        if step.op == "context":
+            index = CONTEXT.index(str(step.value[0]))
+            return self._context[:, index : index + 1]
+        if not step.args:
+            return constant(step.op, step.value).astype(np.float32)
+        if all(isinstance(self._values[index], np.ndarray) for index in step.args):
+            with self._tf.init_scope():
+                return self._applied(step).numpy()
+        return self._applied(step)
+
+    def _applied(self, step: Step) -> Any:
+        if step.op == "where":
+            condition, then, otherwise = step.args
+            chosen = (self._truth(condition), self._number(then), self._number(otherwise))
+            return self._operators["where"](*chosen)
+        if step.op == "quantile_days":
+            values, taken = step.args
+            q = float(step.value[0])  # type: ignore[arg-type]
+            return self._operators["quantile_days"](q, self._number(values), self._truth(taken))
+        return self._operators[step.op](*[self._number(index) for index in step.args])
+
+    def _number(self, index: int) -> Any:
+        """The value of a step as float32."""
+        value = self._values[index]
+        if isinstance(value, np.ndarray):
+            return value.astype(np.float32)
+        return self._tf.cast(value, self._tf.float32)  # no operator where it is float32 already
+
+    def _truth(self, index: int) -> Any:
+        """Where the value of a step is not 0."""
+        value = self._values[index]
+        if isinstance(value, np.ndarray):
+            return value != 0
+        return value if value.dtype == self._tf.bool else self._tf.not_equal(value, 0.0)
+
+    def _output(self, index: int) -> Any:
+        value = self._number(index)
+        # A zero for each user repeats an output that depends on no input.
+        return self._tf.zeros_like(self._context[:, :1]) + value if isinstance(value, np.ndarray) else value

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from converters.coreml_eval.kernels import KERNELS
 from converters.coreml_eval.package import Package
-from converters.coreml_eval.program import Argument, Operation, Program, Reference, TensorInfo, read_program
+from converters.coreml_eval.program import (
+    Argument,
+    Operation,
+    Program,
+    Reference,
+    Single,
+    TensorInfo,
+    read_program,
+)
 from converters.errors import EvaluationError
 
 Array = NDArray[Any]
@@ -53,7 +61,7 @@ class CoreMLProgram:
         for operation in self._program.operations:
             self._step(operation, values)
         # A copy: what an operator returned may be a view of a constant or of the caller's input.
-        return {info.name: np.array(_resolved(Reference(info.name), values)) for info in self.outputs}
+        return {info.name: np.array(_one(Reference(info.name), values)) for info in self.outputs}
 
     def run_rows(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Evaluate a program made for one row once for each row, and lay the answers one below the other.
@@ -86,15 +94,28 @@ class CoreMLProgram:
             raise EvaluationError(
                 f"Core ML operator {operation.label} cannot be evaluated: {error}"
             ) from error
-        _check(operation.output, result, f"operator {operation.kind}")
-        values[operation.output.name] = result
+        made = result if isinstance(result, tuple) else (result,)
+        if len(made) != len(operation.outputs):
+            raise EvaluationError(
+                f"Core ML operator {operation.label} makes {len(made)} values, "
+                f"the program declares {len(operation.outputs)}"
+            )
+        for info, value in zip(operation.outputs, made, strict=True):
+            _check(info, value, f"operator {operation.kind}")
+            values[info.name] = value
 
 
-def _resolved(argument: Argument, values: Mapping[str, Argument]) -> Array | str:
+def _resolved(argument: Argument, values: Mapping[str, Argument]) -> Array | str | tuple[Array | str, ...]:
+    if isinstance(argument, tuple):
+        return tuple(_one(each, values) for each in argument)
+    return _one(argument, values)
+
+
+def _one(argument: Single, values: Mapping[str, Argument]) -> Array | str:
     if not isinstance(argument, Reference):
         return argument
     value = values.get(argument.name)
-    if value is None or isinstance(value, Reference):
+    if value is None or isinstance(value, Reference | tuple):
         raise EvaluationError(f"the Core ML program reads {argument.name!r} before it is made")
     return value
 

@@ -31,6 +31,9 @@ _DTYPES: Final[Mapping[int, np.dtype[Any]]] = {
     32: np.dtype(np.uint16),
 }
 
+_VARIADIC: Final = frozenset({"concat"})
+"""Operators that take several values by one name."""
+
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
@@ -48,7 +51,9 @@ class Reference:
     name: str
 
 
-Argument = NDArray[Any] | str | Reference
+Single = NDArray[Any] | str | Reference
+Argument = Single | tuple[Single, ...]
+"""What an operator is given by one name: a value, or for some operators several (``concat``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,12 @@ class Operation:
 
     kind: str
     arguments: Mapping[str, Argument]
-    output: TensorInfo
+    outputs: tuple[TensorInfo, ...]
 
     @property
     def label(self) -> str:
         """How a message calls it."""
-        return f"{self.kind} ({self.output.name})"
+        return f"{self.kind} ({self.outputs[0].name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +109,16 @@ def _decoded(model: Message, package: Package) -> Program:
     operations = []
     for message in blocks[opset].messages(3):
         kind, outputs = message.string(1), tuple(_named(output) for output in message.messages(3))
-        if len(outputs) != 1 or message.messages(4):
+        if not outputs or message.messages(4):
             raise EvaluationError(
-                f"operator {kind} of the Core ML program has {len(outputs)} outputs or blocks of its own: "
-                "not known here"
+                f"operator {kind} of the Core ML program has no outputs or blocks of its own: not known here"
             )
         if kind == "const":
             constants[outputs[0].name] = _value(message.mapping(5).get("val", Message(b"")), package)
         else:
-            operations.append(Operation(kind, _arguments(message, package), outputs[0]))
+            operations.append(Operation(kind, _arguments(message, package), outputs))
     inputs = tuple(_named(given) for given in function.messages(1))
-    made = {operation.output.name: operation.output for operation in operations}
+    made = {output.name: output for operation in operations for output in operation.outputs}
     described = [output.string(1) for output in model.message(2).messages(10)]
     if set(described) != set(blocks[opset].strings(2)) or not set(described) <= set(made):
         raise EvaluationError(
@@ -126,14 +130,17 @@ def _decoded(model: Message, package: Package) -> Program:
 def _arguments(operation: Message, package: Package) -> dict[str, Argument]:
     arguments: dict[str, Argument] = {}
     for name, argument in operation.mapping(2).items():
-        bindings = argument.messages(1)
-        if len(bindings) != 1:
+        bound = tuple(_bound(binding, package) for binding in argument.messages(1))
+        if len(bound) != 1 and operation.string(1) not in _VARIADIC:
             raise EvaluationError(
-                f"operator {operation.string(1)} takes {len(bindings)} values as {name}: not known here"
+                f"operator {operation.string(1)} takes {len(bound)} values as {name}: not known here"
             )
-        bound = bindings[0]
-        arguments[name] = Reference(bound.string(1)) if 1 in bound else _value(bound.message(2), package)
+        arguments[name] = bound[0] if len(bound) == 1 else bound
     return arguments
+
+
+def _bound(binding: Message, package: Package) -> Single:
+    return Reference(binding.string(1)) if 1 in binding else _value(binding.message(2), package)
 
 
 def _named(message: Message) -> TensorInfo:

@@ -1,7 +1,8 @@
 """Trained models as one graph each: what every target converts."""
 
 from converters.sources.ensemble_graph import ensemble_source as ensemble_source
+from converters.sources.feature_graph import features_source as features_source
 from converters.sources.source import INPUT as INPUT
 from converters.sources.source import Source as Source
 
-__all__ = ["INPUT", "Source", "ensemble_source"]
+__all__ = ["INPUT", "Source", "ensemble_source", "features_source"]

@@ -16,12 +16,12 @@ import numpy as np
 
 from converters.ensemble import OUTPUTS, Ensemble
 from converters.sources.forest_layout import DUMMY, ForestTables, forest_tables
-from converters.sources.source import Source
+from converters.sources.source import INPUT, Source
 
 
 def ensemble_source(ensemble: Ensemble) -> Source:
     """The source that all targets convert; its outputs are those of ``Ensemble.predict``."""
-    return Source(width=len(ensemble.feature_names), outputs=OUTPUTS, graph=partial(_graph, ensemble))
+    return Source({INPUT: (len(ensemble.feature_names),)}, outputs=OUTPUTS, graph=partial(_graph, ensemble))
 
 
 def _graph(ensemble: Ensemble, tf: Any, features: Any, *, batch: int | None) -> dict[str, Any]:

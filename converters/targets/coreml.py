@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from converters.errors import ConversionError
 from converters.frameworks import quiet_stderr, tensorflow
-from converters.sources import INPUT, Source
+from converters.sources import Source
 from feature_spec.extras import require
 
 PROGRAM: Final = "Data/com.apple.CoreML/model.mlmodel"
@@ -31,24 +31,28 @@ _IOS15: Final = 6
 """Specification version of iOS 15."""
 
 
-def convert(source: Source) -> dict[str, bytes]:
+def convert(source: Source, *, rows: int = 1) -> dict[str, bytes]:
     """The files of an ``.mlpackage`` by their path inside it, sorted; names are the source's.
 
     The same source gives the same bytes: what the tool stamps with the day and with random identifiers is
     replaced.
+
+    Args:
+        source: the model.
+        rows: how many rows at a time; phones ask for one.
 
     Raises:
         ConversionError: the converter failed.
         MissingExtraError: TensorFlow or coremltools is not installed.
     """
     with _quiet():
-        return _convert(source)
+        return _convert(source, rows)
 
 
-def _convert(source: Source) -> dict[str, bytes]:
+def _convert(source: Source, rows: int) -> dict[str, bytes]:
     tf = tensorflow()
     ct: Any = require("coremltools", extra="convert")
-    concrete = source.function(batch=1).get_concrete_function()
+    concrete = source.function(batch=rows).get_concrete_function()
     try:
         model = ct.convert(
             [concrete],
@@ -75,8 +79,15 @@ def _tidied(spec: Any, source: Source) -> bytes:
         raise ConversionError(
             f"the Core ML program needs specification {spec.specificationVersion}, iOS 15 has 6"
         )
-    if [given.name for given in spec.description.input] != [INPUT]:
-        raise ConversionError(f"the Core ML program must have the one input {INPUT!r}")
+    inputs = {
+        given.name: type(given).FromString(given.SerializeToString()) for given in spec.description.input
+    }
+    if set(inputs) != set(source.inputs):
+        raise ConversionError(
+            f"the Core ML program has the inputs {sorted(inputs)}, promised are {list(source.inputs)}"
+        )
+    del spec.description.input[:]
+    spec.description.input.extend(inputs[name] for name in source.inputs)
     spec.description.metadata.userDefined.pop("com.github.apple.coremltools.conversion_date", None)
     by_name = {
         output.name: type(output).FromString(output.SerializeToString()) for output in spec.description.output

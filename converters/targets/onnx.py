@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from converters.errors import ConversionError
 from converters.frameworks import quiet_stderr, tensorflow
-from converters.sources import INPUT, Source
+from converters.sources import Source
 from feature_spec.extras import require
 
 _OPSET: Final = 17
@@ -28,10 +28,11 @@ def convert(source: Source) -> bytes:
     tf = tensorflow()
     tf2onnx: Any = require("tf2onnx.convert", extra="convert")
     onnx: Any = require("onnx", extra="convert")
-    spec = [tf.TensorSpec([None, source.width], tf.float32, name=INPUT)]
     try:
         with _quiet():
-            model, _ = tf2onnx.from_function(source.function(batch=None), input_signature=spec, opset=_OPSET)
+            model, _ = tf2onnx.from_function(
+                source.function(batch=None), input_signature=source.signature(None), opset=_OPSET
+            )
     except (tf.errors.OpError, ValueError, RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConversionError(f"ONNX cannot express this model: {reason}") from error
@@ -80,7 +81,7 @@ def _tidy(model: Any, source: Source, onnx: Any) -> None:
     """Order and names by position: the converter's depend on what it converted before."""
     graph = model.graph
     nodes = _ordered(graph, source.outputs)
-    names = {INPUT: INPUT, "": ""} | {name: name for name in source.outputs}
+    names = {name: name for name in ("", *source.inputs, *source.outputs)}
     inner = [name for node in nodes for name in node.output if name not in names]
     names |= {name: f"value{number}" for number, name in enumerate(inner)}
     used = dict.fromkeys(name for node in nodes for name in node.input if name not in names)
@@ -97,10 +98,13 @@ def _tidy(model: Any, source: Source, onnx: Any) -> None:
     _replace(graph.node, nodes)
     _replace(graph.initializer, [constants[name] for name in used])
     by_name = {output.name: output for output in graph.output}
-    if set(by_name) != set(source.outputs) or [given.name for given in graph.input] != [INPUT]:
+    inputs = {given.name: given for given in graph.input}
+    if set(by_name) != set(source.outputs) or set(inputs) != set(source.inputs):
         raise ConversionError(
-            f"the ONNX file has the outputs {sorted(by_name)}, promised are {source.outputs}"
+            f"the ONNX file has the inputs {sorted(inputs)} and the outputs {sorted(by_name)}, "
+            f"promised are {list(source.inputs)} and {source.outputs}"
         )
+    _replace(graph.input, [inputs[name] for name in source.inputs])
     _replace(graph.output, [by_name[name] for name in source.outputs])
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"

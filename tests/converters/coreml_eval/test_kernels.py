@@ -31,7 +31,11 @@ ELEMENTWISE: dict[str, Callable[[float, float], float]] = {
     "maximum": lambda a, b: a if a > b else b,
     "minimum": lambda a, b: a if a < b else b,
     "greater": lambda a, b: a > b,
+    "less": lambda a, b: a < b,
+    "equal": lambda a, b: a == b,
+    "not_equal": lambda a, b: a != b,
 }
+TRUTHS = {"greater", "less", "equal", "not_equal"}
 
 
 @pytest.mark.parametrize("kind", ELEMENTWISE)
@@ -39,14 +43,27 @@ ELEMENTWISE: dict[str, Callable[[float, float], float]] = {
 def test_two_sides_element_by_element_with_broadcasting(kind: str, x: np.ndarray, data: Any) -> None:
     y = data.draw(arrays(np.float32, (1, x.shape[1]), elements=FLOATS))
     result = KERNELS[kind](x=x, y=y)
-    assert result.dtype == (np.bool_ if kind == "greater" else np.float32)
+    assert result.dtype == (np.bool_ if kind in TRUTHS else np.float32)
     for row, column in product(*map(range, x.shape)):
         expected = ELEMENTWISE[kind](float(x[row, column]), float(y[0, column]))
         assert result[row, column] == np.float32(expected)
 
 
+@pytest.mark.parametrize("kind", ["real_div", "floor_div"])
+@given(x=MATRICES, data=st.data())
+def test_divisions(kind: str, x: np.ndarray, data: Any) -> None:
+    divisors = st.floats(0.125, 100, width=32) | st.floats(-100, -0.125, width=32)
+    y = data.draw(arrays(np.float32, x.shape, elements=divisors))
+    result = KERNELS[kind](x=x, y=y)
+    assert (result.dtype, result.shape) == (np.float32, x.shape)
+    for a, b, made in zip(x.ravel(), y.ravel(), result.ravel(), strict=True):
+        exact = np.float32(float(a) / float(b))
+        assert made == (exact if kind == "real_div" else math.floor(exact))
+
+
 ALONE: dict[str, Callable[[float], float]] = {
     "relu": lambda a: max(a, 0.0),
+    "abs": lambda a: -a if a < 0 else a,
     "sqrt": lambda a: math.sqrt(a) if a >= 0 else math.nan,
     "sigmoid": lambda a: 1 / (1 + math.exp(-a)) if a > -700 else 0.0,
 }
@@ -100,6 +117,69 @@ def test_mean_over_an_axis(x: np.ndarray, axis: int, keep: bool) -> None:
     assert result.dtype == np.float32
     assert result.shape == (((1, x.shape[1]) if axis == 0 else (len(x), 1)) if keep else (len(lines),))
     assert result.ravel().tolist() == pytest.approx(expected, rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["reduce_sum", "reduce_min"])
+@given(x=MATRICES, axis=st.sampled_from([0, 1, -1]), keep=st.booleans())
+def test_sums_and_smallest_over_an_axis(kind: str, x: np.ndarray, axis: int, keep: bool) -> None:
+    result = KERNELS[kind](x=x, axes=ints(axis), keep_dims=np.bool_(keep))
+    lines = [[float(item) for item in line] for line in (x.T if axis == 0 else x)]
+    expected = [math.fsum(line) if kind == "reduce_sum" else sorted(line)[0] for line in lines]
+    assert result.dtype == np.float32
+    assert result.shape == (((1, x.shape[1]) if axis == 0 else (len(x), 1)) if keep else (len(lines),))
+    assert result.ravel().tolist() == pytest.approx(expected, rel=1e-5, abs=1e-2)
+
+
+@given(x=MATRICES, units=st.integers(1, 3), turned=st.tuples(st.booleans(), st.booleans()), data=st.data())
+def test_matmul_is_rows_times_columns(
+    x: np.ndarray, units: int, turned: tuple[bool, bool], data: Any
+) -> None:
+    y = data.draw(arrays(np.float32, (x.shape[1], units), elements=st.floats(-2, 2, width=32)))
+    result = KERNELS["matmul"](
+        x=x.T if turned[0] else x,
+        y=y.T if turned[1] else y,
+        transpose_x=np.bool_(turned[0]),
+        transpose_y=np.bool_(turned[1]),
+    )
+    assert (result.dtype, result.shape) == (np.float32, (len(x), units))
+    for row, unit in product(range(len(x)), range(units)):
+        terms = [float(a) * float(b) for a, b in zip(x[row], y[:, unit], strict=True)]
+        assert result[row, unit] == pytest.approx(math.fsum(terms), abs=2e-6 * (1 + sum(map(abs, terms))))
+
+
+def test_log_adds_its_epsilon() -> None:
+    x = np.array([1e-30, 0.5, 1, 1e30], np.float32)
+    for epsilon in (1e-45, 0.25):
+        result = KERNELS["log"](x=x, epsilon=np.float32(epsilon))
+        assert result.dtype == np.float32
+        assert result.tolist() == pytest.approx([math.log(float(a) + epsilon) for a in x], rel=1e-6)
+
+
+@given(x=MATRICES)
+def test_select_takes_one_or_the_other(x: np.ndarray) -> None:
+    result = KERNELS["select"](cond=x > 1, a=x, b=np.float32(-7))
+    assert result.dtype == np.float32
+    assert result.ravel().tolist() == [float(a) if a > 1 else -7.0 for a in x.ravel()]
+
+
+@given(x=MATRICES, data=st.data(), ascending=st.booleans())
+def test_topk_sorts_and_says_where_it_was(x: np.ndarray, data: Any, ascending: bool) -> None:
+    k = data.draw(st.integers(1, x.shape[1]))
+    values, places = KERNELS["topk"](x=x, k=np.int32(k), axis=np.int32(-1), ascending=np.bool_(ascending))
+    assert (values.dtype, places.dtype) == (np.float32, np.int32)
+    for row, made, at in zip(x.tolist(), values.tolist(), places.tolist(), strict=True):
+        assert made == sorted(row, reverse=not ascending)[:k]
+        assert [row[place] for place in at] == made
+        assert len(set(at)) == k
+
+
+def test_concat_and_transpose_lay_things_out() -> None:
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert KERNELS["concat"](values=(x, x[:, :1]), axis=np.int32(1)).tolist() == [[0, 1, 2, 0], [3, 4, 5, 3]]
+    assert KERNELS["transpose"](x=x, perm=ints(1, 0)).tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert KERNELS["transpose"](x=x[None], perm=ints(2, 0, 1)).shape == (3, 1, 2)
+    with pytest.raises(EvaluationError, match="interleaves"):
+        KERNELS["concat"](values=(x, x), axis=np.int32(0), interleave=np.bool_(True))
 
 
 def test_reshape_keeps_the_order() -> None:
@@ -165,4 +245,15 @@ def test_cast_of_answers_counts_them() -> None:
 
 def test_every_operator_has_its_test() -> None:
     shapes = {"gather", "linear", "reduce_mean", "reshape", "expand_dims", "pad", "slice_by_index", "cast"}
-    assert set(KERNELS) == set(ELEMENTWISE) | set(ALONE) | shapes
+    shapes |= {
+        "concat",
+        "floor_div",
+        "log",
+        "matmul",
+        "real_div",
+        "reduce_min",
+        "reduce_sum",
+        "select",
+        "topk",
+    }
+    assert set(KERNELS) == set(ELEMENTWISE) | set(ALONE) | shapes | {"transpose"}

@@ -73,7 +73,7 @@ def betainc_source() -> Source:
     def graph(tf: Any, features: Any, *, batch: int | None) -> dict[str, Any]:
         return {"y": tf.math.betainc(features, features, features)}
 
-    return Source(10, ("y",), graph)
+    return Source({"features": (10,)}, ("y",), graph)
 
 
 @pytest.mark.parametrize("target", [tflite, coreml, onnx])
@@ -96,7 +96,7 @@ def test_variables_are_refused() -> None:
         return {"y": features * variable[0]}
 
     with pytest.raises(ConversionError, match="variables"):
-        tflite.convert(Source(10, ("y",), graph))
+        tflite.convert(Source({"features": (10,)}, ("y",), graph))
 
 
 def test_onnx_is_standard_and_named() -> None:

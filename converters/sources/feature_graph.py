@@ -1,0 +1,18 @@
+"""The feature model: from the day input to features, as one graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from converters.sources.source import Source
+from feature_spec.definition import FeatureSpec
+from feature_spec.tensorflow_evaluator import FEATURES_OUTPUT, INPUTS, run
+
+
+def features_source(spec: FeatureSpec) -> Source:
+    """The source of the features of ``spec``: ``daily`` and ``context`` in, ``features`` out."""
+
+    def graph(tf: Any, daily: Any, context: Any, *, batch: int | None) -> dict[str, Any]:
+        return {FEATURES_OUTPUT: run(tf, spec.program, daily, context)}
+
+    return Source(INPUTS, (FEATURES_OUTPUT,), graph)

@@ -1,0 +1,62 @@
+"""The feature model of every target against the reference, on ten thousand users and all golden vectors."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converters.sources import features_source
+from feature_spec import PREBUILT
+from feature_spec.numpy_evaluator import evaluate
+from feature_spec.vectors import apply
+from tests.converters.sources.feature_runs import Cells, Run, distance, runners
+from tests.feature_spec.inputs import random_input
+
+pytestmark = [pytest.mark.convert, pytest.mark.timeout(600)]
+
+VECTORS = Path(__file__).parents[3] / "docs/protocol/vectors/day-input/accept.json"
+TARGETS = ("tflite", "onnx", "coreml")
+TOLERANCE = 1e-5
+USERS = 10_000
+
+
+@cache
+def prebuilt() -> dict[str, Run]:
+    return runners(features_source(PREBUILT))
+
+
+@cache
+def users() -> tuple[Cells, Cells]:
+    return random_input(26, USERS)
+
+
+def golden() -> tuple[Cells, Cells, Cells]:
+    vectors = json.loads(VECTORS.read_text("utf-8"))["vectors"]
+    inputs = [apply(vector["input"]) for vector in vectors]
+    expected = np.array([vector["output"]["features"] for vector in vectors], np.float32)
+    return np.stack([one.daily for one in inputs]), np.stack([one.context for one in inputs]), expected
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_ten_thousand_users(target: str) -> None:
+    daily, context = users()
+    apart = distance(evaluate(PREBUILT, daily, context), prebuilt()[target](daily, context))
+    assert apart.shape == (USERS, len(PREBUILT.features))
+    assert apart.max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_all_golden_vectors(target: str) -> None:
+    daily, context, expected = golden()
+    assert len(daily) >= 30
+    assert distance(expected, prebuilt()[target](daily, context)).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_one_user(target: str) -> None:
+    daily, context = (array[:1] for array in users())
+    assert distance(evaluate(PREBUILT, daily, context), prebuilt()[target](daily, context)).max() <= TOLERANCE
