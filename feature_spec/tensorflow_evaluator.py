@@ -63,7 +63,7 @@ class _Emitter:
         self._context = context
         self._operators = operators(tf)
         self._values: list[Any] = []
-        """For each step a tensor, or an array where nothing of the input is in it; float32 or bool."""
+        """For each step a tensor of float32 or bool, or an array where nothing of the input is in it."""
 
     def emit(self, program: Program) -> Any:
         leaves = self._daily_leaves([step for step in program.steps if step.op == "daily"])
@@ -94,7 +94,7 @@ class _Emitter:
             index = CONTEXT.index(str(step.value[0]))
             return self._context[:, index : index + 1]
         if not step.args:
-            return constant(step.op, step.value).astype(np.float32)
+            return constant(step.op, step.value)
         if all(isinstance(self._values[index], np.ndarray) for index in step.args):
             with self._tf.init_scope():
                 return self._applied(step).numpy()
@@ -109,7 +109,18 @@ class _Emitter:
             values, taken = step.args
             q = float(step.value[0])  # type: ignore[arg-type]
             return self._operators["quantile_days"](q, self._number(values), self._truth(taken))
+        if step.op == "less":
+            smaller, larger = step.args
+            return self._operators["less"](self._threshold(smaller, -np.inf), self._threshold(larger, np.inf))
         return self._operators[step.op](*[self._number(index) for index in step.args])
+
+    def _threshold(self, index: int, away: float) -> Any:
+        """A side of a comparison; a constant is rounded to where every float32 keeps its side of it."""
+        exact, value = self._values[index], self._number(index)
+        if not isinstance(exact, np.ndarray):
+            return value
+        beyond = value > exact if away < 0 else value < exact
+        return np.where(beyond, np.nextafter(value, np.float32(away)), value)
 
     def _number(self, index: int) -> Any:
         """The value of a step as float32."""

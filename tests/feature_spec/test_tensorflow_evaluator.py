@@ -13,8 +13,12 @@ import numpy.typing as npt
 import pytest
 
 from feature_spec import PREBUILT
+from feature_spec.expression import daily, decay, sum_days
 from feature_spec.numpy_evaluator import evaluate
+from feature_spec.program import Program, flatten
+from feature_spec.surface import ewma
 from feature_spec.vectors import apply
+from tests.feature_spec import every_operator
 from tests.feature_spec.inputs import random_input
 
 pytestmark = [
@@ -25,6 +29,7 @@ pytestmark = [
 ]
 VECTORS = Path(__file__).parents[2] / "docs/protocol/vectors/day-input"
 TOLERANCE = 1e-5
+ACTS = daily("count", "session", "message", task_done=3)
 Run = Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
@@ -61,8 +66,8 @@ def worst(left: npt.NDArray[np.float32], right: npt.NDArray[np.float32]) -> floa
 
 
 def test_agrees_on_random_users(run: Run) -> None:
-    daily, context = random_input(11, 1500)
-    assert worst(evaluate(PREBUILT, daily, context), run(daily, context)) <= TOLERANCE
+    cells = random_input(11, 1500)
+    assert worst(evaluate(PREBUILT, *cells), run(*cells)) <= TOLERANCE
 
 
 def test_agrees_on_the_golden_vectors(run: Run) -> None:
@@ -94,37 +99,70 @@ def test_builtin_operators_in_float32_with_named_ends(model: bytes) -> None:
 
 def _broken(tf: Any) -> dict[str, Callable[..., Any]]:
     """One mistake for each operator, of the kind that a port really makes."""
+
+    def lower_quantile(q: float, values: Any, taken: Any) -> Any:
+        ordered = tf.sort(tf.where(taken, values, 3e38), axis=1)
+        last = tf.reduce_sum(tf.cast(taken, tf.float32), axis=1, keepdims=True) - 1
+        place = tf.cast(tf.maximum(tf.floor(q * last), 0), tf.int32)
+        found = tf.gather(ordered, place, axis=1, batch_dims=1)
+        return tf.where(last < 0, 0.0, found)
+
     return {
         "add": tf.subtract,
         "sub": tf.add,
         "mul": tf.maximum,
         "div": lambda a, b: a / (b + 1e-2),  # the usual way around 0 / 0
+        "mod": lambda a, b: tf.where(b == 0, 0.0, tf.math.floormod(tf.abs(a), tf.where(b == 0, 1.0, b))),
         "min": tf.maximum,
         "max": tf.minimum,
-        "less": lambda a, b: tf.cast(tf.less_equal(a, b), tf.float32),
-        "where": lambda c, a, b: tf.where(tf.greater(c, 1.0), a, b),
-        "log1p": lambda x: tf.math.log(1.0 + x + 1e-3),
+        "less": tf.less_equal,
+        "where": lambda c, a, b: tf.where(c, b, a),
+        "log1p": lambda x: tf.math.log(tf.maximum(x, 1e-6)),
+        "xlogx": lambda x: tf.math.xlogy(x, tf.abs(x) + 1e-3),
         "sum_days": lambda x: tf.reduce_mean(x, axis=1, keepdims=True),
         "min_days": lambda x: tf.reduce_max(x, axis=1, keepdims=True),
+        "quantile_days": lower_quantile,
     }
 
 
-def test_every_broken_operator_is_caught(tf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("program", "reference"),
+    [
+        (PREBUILT.program, lambda daily, context: evaluate(PREBUILT, daily, context)),
+        (every_operator.PROGRAM, every_operator.reference),
+    ],
+    ids=["prebuilt", "every operator"],
+)
+def test_every_broken_operator_is_caught(
+    tf: Any, monkeypatch: pytest.MonkeyPatch, program: Program, reference: Run
+) -> None:
     from feature_spec import tensorflow_evaluator
 
-    right = tensorflow_evaluator._operators(tf)
-    broken = _broken(tf)
-    used = {step.op for step in PREBUILT.program.steps} & set(right)
+    right = tensorflow_evaluator.operators(tf)
+    used = {step.op for step in program.steps} & set(right)
+    broken = {op: wrong for op, wrong in _broken(tf).items() if op in used}
     assert used == set(broken), "a control for every operator that the features use"
     daily, context = random_input(5, 400)
-    expected = evaluate(PREBUILT, daily, context)
+    expected = reference(daily, context)
 
     def difference(operators: dict[str, Any]) -> float:
-        monkeypatch.setattr(tensorflow_evaluator, "_operators", lambda _: operators)
+        monkeypatch.setattr(tensorflow_evaluator, "operators", lambda _: operators)
         tensors = tf.constant(daily), tf.constant(context)
-        return worst(expected, tensorflow_evaluator.run(tf, PREBUILT.program, *tensors).numpy())
+        return worst(expected, tensorflow_evaluator.run(tf, program, *tensors).numpy())
 
-    assert difference(right) <= TOLERANCE
+    assert difference({**right}) <= TOLERANCE
     assert {
         op: difference({**right, op: wrong}) > 10 * TOLERANCE for op, wrong in broken.items()
     } == dict.fromkeys(broken, True)
+
+
+def test_an_average_that_counts_unseen_days_is_caught(tf: Any) -> None:
+    from feature_spec.tensorflow_evaluator import run
+
+    unmasked = sum_days(ACTS * decay(9)) / sum_days(decay(9))
+    daily_cells, context_cells = random_input(5, 400)
+    tensors = tf.constant(daily_cells), tf.constant(context_cells)
+    column = every_operator.NAMES.index("ewma")
+    expected = every_operator.reference(daily_cells, context_cells)[:, column : column + 1]
+    assert worst(expected, run(tf, flatten([ewma(9, ACTS)]), *tensors).numpy()) <= TOLERANCE
+    assert worst(expected, run(tf, flatten([unmasked]), *tensors).numpy()) > 10 * TOLERANCE

@@ -59,7 +59,7 @@ def test_log1p_keeps_the_digits_of_small_numbers(tf: Any, ops: Mapping[str, Any]
     exact = np.log1p(x.astype(np.float64))
     given = ops["log1p"](tf.constant(x)).numpy()
     assert (np.abs(given - exact) <= 3e-7 * exact).all()
-    # The usual formula says that a hundred-millionth is nothing at all.
+    # The usual formula takes a hundred-millionth for nothing at all.
     assert tf.math.log(1.0 + tf.constant(column(1e-8))).numpy()[0, 0] == 0
     assert not ops["log1p"](tf.constant(column(-1, -5, -1e30))).numpy().any()
 

@@ -28,6 +28,7 @@ from tests.converters.coreml_eval.packages import (
     value,
 )
 from tests.converters.sources import built
+from tests.feature_spec import every_operator
 
 
 def i32(*values: int) -> bytes:
@@ -231,12 +232,15 @@ def test_a_converted_program_is_read_as_apples_classes_read_it() -> None:
 
 
 @pytest.mark.convert
-def test_the_table_holds_what_the_model_uses_and_no_more() -> None:
+def test_the_table_holds_what_the_models_use_and_no_more() -> None:
     from converters.coreml_eval.kernels import KERNELS
     from converters.coreml_eval.package import Package
     from converters.coreml_eval.program import read_program
+    from converters.sources.feature_graph import program_source
+    from converters.targets import coreml
 
-    used = {op.kind for op in read_program(Package(built.artifact("coreml").package)).operations}
+    packages = [built.artifact("coreml").package, coreml.convert(program_source(every_operator.PROGRAM))]
+    used = {op.kind for files in packages for op in read_program(Package(files)).operations}
     assert used == set(KERNELS)
 
 

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 
 from converters.sources import features_source
+from converters.sources.feature_graph import program_source
 from feature_spec import PREBUILT
 from feature_spec.numpy_evaluator import evaluate
+from feature_spec.operators import CORE, OPERATORS
 from feature_spec.vectors import apply
 from tests.converters.sources.feature_runs import Cells, Run, distance, runners
+from tests.feature_spec import every_operator
 from tests.feature_spec.inputs import random_input
 
 pytestmark = [pytest.mark.convert, pytest.mark.timeout(600)]
@@ -27,6 +30,11 @@ USERS = 10_000
 @cache
 def prebuilt() -> dict[str, Run]:
     return runners(features_source(PREBUILT))
+
+
+@cache
+def all_operators() -> dict[str, Run]:
+    return runners(program_source(every_operator.PROGRAM))
 
 
 @cache
@@ -60,3 +68,26 @@ def test_all_golden_vectors(target: str) -> None:
 def test_one_user(target: str) -> None:
     daily, context = (array[:1] for array in users())
     assert distance(evaluate(PREBUILT, daily, context), prebuilt()[target](daily, context)).max() <= TOLERANCE
+
+
+def test_the_formulas_have_every_operator() -> None:
+    used = {op for tree in every_operator.FORMULAS.values() for op in every_operator.operators_of(tree)}
+    assert used == set(OPERATORS)
+    assert {step.op for step in every_operator.PROGRAM.steps} == CORE
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_operator_on_ten_thousand_users(target: str) -> None:
+    daily, context = users()
+    apart = distance(every_operator.reference(daily, context), all_operators()[target](daily, context))
+    assert apart.shape == (USERS, len(every_operator.NAMES))
+    worst = dict(zip(every_operator.NAMES, apart.max(axis=0), strict=True))
+    assert {name: value for name, value in worst.items() if value > TOLERANCE} == {}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_operator_on_all_golden_vectors(target: str) -> None:
+    daily, context, _ = golden()
+    apart = distance(every_operator.reference(daily, context), all_operators()[target](daily, context))
+    worst = dict(zip(every_operator.NAMES, apart.max(axis=0), strict=True))
+    assert {name: value for name, value in worst.items() if value > TOLERANCE} == {}
