@@ -18,7 +18,8 @@ def features_source(spec: FeatureSpec) -> Source:
 def program_source(program: Program) -> Source:
     """The source of a program's outputs, side by side."""
 
-    def graph(tf: Any, daily: Any, context: Any, *, batch: int | None) -> dict[str, Any]:
+    def graph(tf: Any, *tensors: Any, batch: int | None) -> dict[str, Any]:
+        daily, context = tensors
         return {FEATURES_OUTPUT: run(tf, program, daily, context)}
 
     return Source(INPUTS, (FEATURES_OUTPUT,), graph)
