@@ -103,6 +103,8 @@ def test_ctrl_c_leaves_what_came_and_one_line(stalling: Stalling, tmp_path: Path
     command = [sys.executable, "-m", "coach_edge", "fetch", MODEL, "--server", stalling.url]
     command += ["--root", "root.json", "--cache", "cache"]
     stalling.after = 700
+    # A child inherits what is ignored, and a shell ignores this signal for what it starts in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
         assert stalling.stalled.wait(PATIENCE_S)
         kept = tmp_path / "cache" / "partial"
