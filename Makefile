@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKDIR ?= edge-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install old-phone demo test test-fast test-full lint format bench lock vectors clean
+.PHONY: help install old-phone compilers demo test test-fast test-full lint format bench lock vectors clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,17 @@ $(OLD_PHONE)/.ready: requirements/old-phone.txt $(READY)
 	$(BIN)/uv venv --quiet --clear --python 3.11 --no-python-downloads $(OLD_PHONE)
 	$(BIN)/uv pip install --quiet --python $(OLD_PHONE)/bin/python --require-hashes -r requirements/old-phone.txt
 	@touch $(OLD_PHONE)/.ready
+
+# Installed into a folder of their own, with hashes and without install scripts; the lock file names no registry.
+COMPILERS := $(VENV)/compilers
+
+compilers: $(COMPILERS)/.ready ## tsc and kotlinc from npm, for the tests of the generated sources (kotlinc needs Java)
+
+$(COMPILERS)/.ready: requirements/compilers/package.json requirements/compilers/package-lock.json $(READY)
+	rm -rf $(COMPILERS) && mkdir -p $(COMPILERS)
+	cp requirements/compilers/package.json requirements/compilers/package-lock.json $(COMPILERS)
+	npm ci --prefix $(COMPILERS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $(COMPILERS)/.ready
 
 demo: install ## the main job, end to end, on this machine (a minute or two)
 	$(BIN)/edge demo --workdir $(WORKDIR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any, TypeVar
 
 import click
 
-from feature_spec.definition import Feature
-from feature_spec.errors import DataError
+from feature_spec.codegen.languages import LANGUAGES, generate
+from feature_spec.definition import Feature, FeatureSpec
+from feature_spec.errors import DataError, DefinitionError
 from feature_spec.files import write_whole
 from feature_spec.ingest import DataFiles, load
 from feature_spec.numpy_evaluator import evaluate
@@ -199,6 +201,49 @@ def write_vectors(out: Path) -> dict[str, Any]:
     for name, content in files.items():
         write_atomically(out / name, content)
     return {"out": str(out), "files": sorted(files)}
+
+
+@features.command("codegen")
+@click.option("--lang", type=click.Choice(sorted(LANGUAGES)), required=True, help="Language of the app.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File to write, or an existing folder for it.",
+)
+@click.option("--spec", type=_FILE, help="The feature_spec.json of a model; default the prebuilt features.")
+@click.option("--check", is_flag=True, help="Write nothing; fail if the file is not what would be written.")
+def generate_code(lang: str, out: Path, spec: Path | None, check: bool) -> dict[str, Any]:
+    """Write the source of day input and features for an app: types, constants, rules, evaluator."""
+    chosen = PREBUILT if spec is None else read_spec(spec)
+    path = out / LANGUAGES[lang].file if out.is_dir() else out
+    content = generate(chosen, lang).encode("utf-8")
+    if not check:
+        write_atomically(path, content)
+    elif not path.is_file() or path.read_bytes() != content:
+        raise DataError(f"{path}: not what this spec gives; run the same command without --check")
+    return {
+        "out": str(path),
+        "language": lang,
+        "features": len(chosen.features),
+        "spec": chosen.fingerprint(),
+    }
+
+
+def read_spec(path: Path) -> FeatureSpec:
+    """Read a feature spec from a JSON file.
+
+    Raises:
+        FeatureSpecError: the file cannot be read, is no JSON, or is no feature spec.
+    """
+    try:
+        return FeatureSpec.from_json(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); name a feature_spec.json") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is no JSON; name the feature_spec.json of a model") from error
+    except DefinitionError as error:
+        raise DefinitionError(f"{path}: {error}") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -25,7 +25,7 @@ _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 """Subtracted from `date.toordinal()` it gives days since 1970-01-01."""
-_YEARS: Final = range(1970, 2200)
+YEARS: Final = range(1970, 2200)
 """Outside of it a timestamp is a wrong unit or a wrong field, never an event on a phone."""
 
 DAY_MS: Final = 86_400_000
@@ -56,7 +56,7 @@ def parse_instant(text: str) -> int:
     year, month, dayofmonth, hour, minute, second = (int(part) for part in match.groups()[:6])
     milliseconds = int((match[7] or "0").ljust(3, "0")[:3])
     try:
-        if year not in _YEARS:
+        if year not in YEARS:
             raise ValueError("year")
         local = datetime(year, month, dayofmonth, hour, minute, second, milliseconds * 1000, tzinfo=UTC)
         if match[8]:
@@ -81,7 +81,7 @@ def parse_date(text: str) -> int:
         if not _DATE.fullmatch(text):
             raise ValueError(text)
         parsed = date.fromisoformat(text)
-        if parsed.year not in _YEARS:
+        if parsed.year not in YEARS:
             raise ValueError(text)
     except ValueError:
         raise DataError(f"'{text[:40]}' is not a date; write it like 2026-03-01") from None

@@ -54,6 +54,16 @@ def old_phone() -> Path:
 
 
 @pytest.fixture(scope="session")
+def compilers() -> Path:
+    """The folder of what npm brings to compile generated sources: absent, one clear skip here and a failure in CI."""
+    folder = Path(sys.prefix) / "compilers" / "node_modules"
+    if not folder.is_dir():
+        message = "tsc and kotlinc are not installed; make compilers brings them"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def oulad() -> Path:
     """The folder of the real event log, which is not part of the project."""
     folder = SHARED_DATA / "oulad"

@@ -1,0 +1,73 @@
+"""The generated file for Kotlin: the JVM's and Android's java.time, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from feature_spec.codegen.plan import NUMBERS, WORDS, Plan, comment, constant_case, quoted
+
+_IMPORTS = (
+    "java.time.DateTimeException",
+    "java.time.Instant",
+    "java.time.LocalDate",
+    "java.time.ZoneId",
+    "java.time.zone.ZoneRules",
+    "kotlin.math.abs",
+    "kotlin.math.floor",
+    "kotlin.math.ln",
+    "kotlin.math.ln1p",
+    "kotlin.math.pow",
+)
+_CHUNK = 1000
+"""Lines of the program in one text: a constant of the JVM ends at 65,535 bytes."""
+
+
+def constants(plan: Plan) -> Iterator[str]:
+    """The lines above the runtime."""
+    yield from plan.header("kotlin")
+    yield "package coachedge.features"
+    yield ""
+    yield from (f"import {name}" for name in _IMPORTS)
+    yield ""
+    yield f"const val SPEC_FINGERPRINT = {_text(plan.fingerprint)}"
+    for name, value in NUMBERS:
+        yield f"const val {name} = {value!r}"
+    for _, name, words in WORDS:
+        yield ""
+        yield f"enum class {name}(val key: String) {{"
+        yield from (f"    {constant_case(word)}({_text(word)})," for word in words)
+        yield "}"
+    yield from _features(plan)
+    yield from _program(plan)
+
+
+def _features(plan: Plan) -> Iterator[str]:
+    yield ""
+    yield "/** Every value lies within [low] and [high], and is [missing] where nothing is known. */"
+    yield "enum class FeatureName("
+    for name, kind in (("key", "String"), ("version", "Int"), ("unit", "String")):
+        yield f"    val {name}: {kind},"
+    yield from (f"    val {name}: Double," for name in ("low", "high", "missing"))
+    yield ") {"
+    for feature in plan.features:
+        yield from comment(feature.meaning, "    // ")
+        numbers = ", ".join(repr(number) for number in (feature.low, feature.high, feature.missing))
+        parts = f"{_text(feature.name)}, {feature.version}, {_text(feature.unit)}, {numbers}"
+        yield f"    {constant_case(feature.name)}({parts}),"
+    yield "}"
+
+
+def _program(plan: Plan) -> Iterator[str]:
+    yield ""
+    yield "// An operator, its parameters, and the indexes of the steps it takes."
+    yield "private val PROGRAM = listOf("
+    for start in range(0, len(plan.lines), _CHUNK):
+        yield '    """'
+        yield from map(str, plan.lines[start : start + _CHUNK])
+        yield '""",'
+    yield ")"
+    yield f"private val OUTPUTS = intArrayOf({', '.join(map(str, plan.outputs))})"
+
+
+def _text(text: str) -> str:
+    return quoted(text).replace("$", "\\$")
