@@ -29,10 +29,10 @@ from feature_spec.tables import (
     optional,
     read_amount,
     read_count,
-    read_csv,
     read_day,
     read_label,
     read_name,
+    read_table,
     read_value,
 )
 
@@ -84,8 +84,8 @@ def load(files: DataFiles, zone: str = "UTC") -> Dataset:
         DataError: a file that is missing or malformed; the message names file, row and column.
         DefinitionError: a mapping that does not hold.
     """
-    table = read_csv(files.events)
-    labels = None if files.labels is None else read_csv(files.labels)
+    table = read_table(files.events)
+    labels = None if files.labels is None else read_table(files.labels)
     mapping = native_mapping(table, labels) if files.mapping is None else load_mapping(files.mapping)
     calendar = mapping.events.timestamp is not None
     people = None if labels is None else read_people(labels, mapping.labels, calendar)
@@ -96,7 +96,9 @@ def load(files: DataFiles, zone: str = "UTC") -> Dataset:
         names = sorted(set(events.user))
         people = People(tuple(names), origin=np.full(len(names), math.nan if calendar else 0.0))
     due = (
-        [] if files.assessments is None else due_days(read_csv(files.assessments), mapping.due_day, calendar)
+        []
+        if files.assessments is None
+        else due_days(read_table(files.assessments), mapping.due_day, calendar)
     )
     try:
         dataset = Dataset.from_columns(
@@ -144,7 +146,7 @@ def zones_of(
     names: dict[str, tzinfo] = {}
     sources = [] if labels is None or columns.zone is None else [(labels, columns.user, columns.zone)]
     if users is not None:
-        sources.append((read_csv(users), "user_id", "zone"))
+        sources.append((read_table(users), "user_id", "zone"))
     for table, user, column in sources:
         cells = table.parse(
             column, table.need(column, _HINT), lambda text: zone_named(text) if text else None

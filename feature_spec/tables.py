@@ -1,4 +1,4 @@
-"""CSV files as columns of text, and cells as numbers; every complaint names file, row and column."""
+"""Files (CSV, Parquet) as columns of text, and cells as numbers; every complaint names file, row and column."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
+from feature_spec import parquet_tables
 from feature_spec.errors import DataError
 
 MAX_COUNT: Final = 1_000_000
@@ -20,6 +21,7 @@ MAX_COUNT: Final = 1_000_000
 MAX_VALUE: Final = 1_000_000.0
 """Largest magnitude of a value in one row."""
 
+_BATCH: Final = 65_536
 _INTEGER: Final = re.compile(r"[+-]?\d{1,18}(\.0*)?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
@@ -72,24 +74,37 @@ class Table:
         return f"{self.name}, row {self.before + index + 2}, column {column}"
 
 
-def read_csv(path: Path) -> Table:
-    """Read a CSV file: UTF-8, comma, a header, every row as long as the header.
+def read_table(path: Path) -> Table:
+    """Read a file of rows: CSV (UTF-8, comma, a header, every row as long as the header), or Parquet by its name.
 
     Raises:
         DataError: the file cannot be read, is not such a file, or holds no rows.
+        MissingExtraError: it is Parquet, and the extra ``warehouse`` is not installed.
     """
-    (table,) = read_csv_parts(path)
-    return table
+    parts = list(read_parts(path))
+    if len(parts) == 1:
+        return parts[0]
+    columns: dict[str, Sequence[str]] = {
+        name: [cell for part in parts for cell in part.columns[name]] for name in parts[0].columns
+    }
+    return Table(path.name, columns, sum(part.rows for part in parts))
 
 
-def read_csv_parts(path: Path, rows: int | None = None) -> Iterator[Table]:
-    """Read a CSV file some rows at a time; one part without ``rows``.
+def read_parts(path: Path, rows: int | None = None) -> Iterator[Table]:
+    """Read a file of rows some at a time; CSV as one part without ``rows``.
 
     Raises:
         DataError: the file cannot be read, is not such a file, or holds no rows.
+        MissingExtraError: it is Parquet, and the extra ``warehouse`` is not installed.
     """
-    if path.suffix.lower() in {".parquet", ".pq"}:
-        raise DataError(f"{path.name}: Parquet is not read yet; export it as CSV")
+    if path.suffix.lower() in parquet_tables.SUFFIXES:
+        before = 0
+        for columns, count in parquet_tables.read_parts(path, rows or _BATCH):
+            yield Table(path.name, columns, count, before)
+            before += count
+        if not before:
+            raise DataError(f"{path.name}: there are no rows; give at least one")
+        return
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from _parts(path.name, csv.reader(file, strict=True), rows)

@@ -18,10 +18,10 @@ from feature_spec.tables import (
     Table,
     optional,
     read_count,
-    read_csv,
-    read_csv_parts,
     read_day,
     read_name,
+    read_parts,
+    read_table,
     read_value,
 )
 
@@ -51,9 +51,9 @@ def read_subject(
         DataError: a file that is missing or malformed; the message names file, row and column.
         DefinitionError: a mapping that does not hold.
     """
-    labels = None if files.labels is None else read_csv(files.labels)
+    labels = None if files.labels is None else read_table(files.labels)
     mapping = None if files.mapping is None else load_mapping(files.mapping)
-    parts = read_csv_parts(files.events, PART_ROWS)
+    parts = read_parts(files.events, PART_ROWS)
     first = next(parts)
     mapping = mapping or ingest.native_mapping(first, labels)
     calendar = mapping.events.timestamp is not None
@@ -62,7 +62,7 @@ def read_subject(
     due = (
         []
         if files.assessments is None
-        else ingest.due_days(read_csv(files.assessments), mapping.due_day, calendar)
+        else ingest.due_days(read_table(files.assessments), mapping.due_day, calendar)
     )
     columns = _Columns(mapping)
     columns.add(first)

@@ -15,7 +15,7 @@ from feature_spec.dataset import DataFiles, load
 from feature_spec.errors import FeatureSpecError
 from feature_spec.quality import judge, reading
 from feature_spec.quality.log import Log, Subject
-from feature_spec.tables import read_csv_parts
+from feature_spec.tables import read_parts
 from tests.feature_spec.quality_logs import ZONE, clean
 from tests.feature_spec.test_bad_files import EVENT_TABLE, LABEL_TABLE
 
@@ -103,9 +103,9 @@ def test_malformed_labels_are_the_same_error(case: tuple[str, str, str], tmp_pat
 def test_rows_are_numbered_through_all_parts(blank: int, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("a,b\n" + "1,2\n" * 5 + "\n" * blank)
-    parts = list(read_csv_parts(path, 2))
+    parts = list(read_parts(path, 2))
     assert sum(part.rows for part in parts) == 5
     assert parts[-1].at(parts[-1].rows - 1, "b") == "log.csv, row 6, column b"
     path.write_text("a,b\n" + "1,2\n" * 5 + "\n" * blank + "1\n")
     with pytest.raises(FeatureSpecError, match=r"row 7: [01] cells"):
-        list(read_csv_parts(path, 2))
+        list(read_parts(path, 2))
