@@ -145,7 +145,7 @@ class Compiler:
         parts = {i: reductions.sparse(i, self.program, self.facts, self.columns) for i in wanted}
         sums: dict[str, Column] = {name: rows[name].max() for name in carried}
         for name in derived.values():
-            sums[name] = rows[name].sum() if name == "morning_acts" else rows[name].max()
+            sums[name] = rows[name].sum() if name == "morning_acts" else rows[name].min()
         for part in parts.values():
             sums |= part.aggregates(rows)
         joined = _left(known, rows.group_by("request").agg(**sums), "request")

@@ -114,6 +114,7 @@ class DuckDB:
 
 
 _IBIS: Final = {
+    "BOOLEAN": "boolean",
     "VARCHAR": "string",
     "BIGINT": "int64",
     "INTEGER": "int32",
