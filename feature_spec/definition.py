@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,14 +10,18 @@ from functools import cached_property
 from typing import Any, Final
 
 from feature_spec.canonical import fingerprint
+from feature_spec.dtypes import DTYPES, FLAG, FLOAT32
 from feature_spec.errors import DefinitionError
 from feature_spec.expression import SCALAR, Expression, maximum, minimum, where
+from feature_spec.parameters import is_finite
 from feature_spec.program import Program, flatten
+from feature_spec.units import UNITS, describe
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, LAYOUT_VERSION, WINDOW_DAYS
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Version of the JSON document of a feature spec."""
 
+_LARGEST: Final = 2**31 - 1
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LAYOUT: Final[dict[str, Any]] = {
     "version": LAYOUT_VERSION,
@@ -29,6 +32,10 @@ _LAYOUT: Final[dict[str, Any]] = {
 }
 
 
+DEFAULT_TTL_S: Final = 3600
+"""An hour: what the day input says hardly changes faster."""
+
+
 @dataclass(frozen=True)
 class Feature:
     """One feature: always a finite number within [low, high], whatever is known of the user.
@@ -36,7 +43,7 @@ class Feature:
     Attributes:
         name: lower-case words joined by underscores.
         version: grows when the meaning changes; a released definition is never changed in place.
-        unit: what the number counts, for example ``days``.
+        unit: what the number counts: a text of ``UNITS`` that means the unit of the expression.
         low: smallest value; results are clipped to it.
         high: largest value.
         missing: the value where ``known`` is 0, within [low, high].
@@ -44,6 +51,8 @@ class Feature:
         source: where the feature comes from.
         expression: the formula, a scalar.
         known: a scalar, 0 where the inputs of the formula are unknown; None where they never are.
+        dtype: one of ``DTYPES``: ``int32`` and ``flag`` are promises that the number is whole, or 0 or 1.
+        ttl_s: for how many seconds a computed value is fresh.
 
     Raises:
         DefinitionError: something is out of range or of the wrong kind.
@@ -59,33 +68,74 @@ class Feature:
     source: str
     expression: Expression
     known: Expression | None = None
+    dtype: str = FLOAT32
+    ttl_s: int = DEFAULT_TTL_S
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_trees()
+        self._check_dtype()
+
+    def _check_numbers(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise DefinitionError(
                 f"the feature name {self.name!r} is not lower_case_words of at most 63 characters"
             )
-        if isinstance(self.version, bool) or not isinstance(self.version, int) or self.version < 1:
-            raise DefinitionError(
-                f"feature {self.name}: the version is a positive integer, not {self.version!r}"
-            )
+        for key in ("version", "ttl_s"):
+            whole = getattr(self, key)
+            if isinstance(whole, bool) or not isinstance(whole, int) or not 1 <= whole <= _LARGEST:
+                raise DefinitionError(
+                    f"feature {self.name}: {key} is {whole!r:.40}; give a positive integer to {_LARGEST}"
+                )
         for key in ("unit", "meaning", "source"):
             text = getattr(self, key)
             if not isinstance(text, str) or not text:
                 raise DefinitionError(f"feature {self.name}: {key} is empty; say it in words")
         for key in ("low", "high", "missing"):
             number = getattr(self, key)
-            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            if not is_finite(number):
                 raise DefinitionError(f"feature {self.name}: {key} is {number!r}; give a finite number")
             object.__setattr__(self, key, float(number))
         if not self.low <= self.missing <= self.high or self.low >= self.high:
             raise DefinitionError(f"feature {self.name}: need low <= missing <= high and low < high")
+
+    def _check_trees(self) -> None:
         for key in ("expression", "known"):
             tree = getattr(self, key)
-            if tree is not None and tree.kind != SCALAR:
+            if key == "known" and tree is None:
+                continue
+            if not isinstance(tree, Expression):
+                raise DefinitionError(f"feature {self.name}: {key} is {tree!r:.60}; give an expression")
+            if tree.kind != SCALAR:
                 raise DefinitionError(
                     f"feature {self.name}: {key} is one number a day; reduce it to one number"
                 )
+        if self.unit not in UNITS:
+            raise DefinitionError(
+                f"feature {self.name}: unknown unit {self.unit!r:.60}; the units are {', '.join(UNITS)}"
+            )
+        counted = self.expression.unit
+        if counted is not None and counted != UNITS[self.unit]:
+            raise DefinitionError(
+                f"feature {self.name}: the unit '{self.unit}' counts {UNITS[self.unit]}, but the expression "
+                f"{describe(counted)}; change the one or the other"
+            )
+
+    def _check_dtype(self) -> None:
+        if self.dtype not in DTYPES:
+            raise DefinitionError(
+                f"feature {self.name}: unknown dtype {self.dtype!r:.40}; use one of {', '.join(DTYPES)}"
+            )
+        if self.dtype == FLOAT32:
+            return
+        if not (self.expression.whole and all(x.is_integer() for x in (self.low, self.high, self.missing))):
+            raise DefinitionError(
+                f"feature {self.name}: {self.dtype} needs an expression, low, high and missing that are whole "
+                f"whatever the input is, and {self.formula:.60} in {self.low:g}..{self.high:g} is not known to be; "
+                "use float32"
+            )
+        if self.dtype == FLAG and (self.low, self.high) != (0, 1):
+            raise DefinitionError(f"feature {self.name}: a flag is 0..1, not {self.low:g}..{self.high:g}")
 
     @property
     def formula(self) -> str:
@@ -167,11 +217,13 @@ class FeatureSpec:
         Raises:
             DefinitionError: another version, another day input, missing or unknown keys, or a bad feature.
         """
-        document = _object(data, ["version", "input", "features"], "a feature spec")
-        if document["version"] != FORMAT_VERSION or isinstance(document["version"], bool):
+        version = data.get("version") if isinstance(data, Mapping) else None
+        if version is not None and (version != FORMAT_VERSION or isinstance(version, bool)):
             raise DefinitionError(
-                f"feature spec version {document['version']!r:.40}: this reader knows version {FORMAT_VERSION}"
+                f"feature spec version {version!r:.40}: this reader knows version {FORMAT_VERSION}; "
+                "write the document anew"
             )
+        document = _object(data, ["version", "input", "features"], "a feature spec")
         if document["input"] != _LAYOUT:
             raise DefinitionError(
                 f"the feature spec is for another day input than version {LAYOUT_VERSION} of the protocol; "

@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from feature_spec.dtypes import is_whole
 from feature_spec.errors import DefinitionError
 from feature_spec.expression_text import formula
 from feature_spec.operators import ANY, DAYS, ELEMENTWISE, LEAVES, OPERATORS, REDUCTIONS, SCALAR, SURFACE
 from feature_spec.parameters import Parameter, checked, is_finite
+from feature_spec.units import Unit, derive
 
 __all__ = ["DAYS", "ELEMENTWISE", "LEAVES", "REDUCTIONS", "SCALAR", "SURFACE", "Expression", "Parameter"]
 
@@ -46,10 +48,12 @@ class Expression:
         kind: ``DAYS`` or ``SCALAR``, derived.
         depth: levels of nesting, derived.
         nodes: how many operators the tree has when written out, derived.
+        unit: what the result counts (feature_spec/units.py), derived; None for bare numbers, which fit any unit.
+        whole: whether the result is a whole number whatever the day input holds, derived.
 
     Raises:
-        DefinitionError: an unknown operator, a wrong number or kind of arguments, a bad parameter, or a tree
-            too deep or too large.
+        DefinitionError: an unknown operator, a wrong number or kind of arguments, a bad parameter, units
+            that do not fit together, or a tree too deep or too large.
     """
 
     op: str
@@ -58,6 +62,8 @@ class Expression:
     kind: str = field(init=False, compare=False, repr=False)
     depth: int = field(init=False, compare=False, repr=False)
     nodes: int = field(init=False, compare=False, repr=False)
+    unit: Unit | None = field(init=False, compare=False, repr=False)
+    whole: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.op, str) or self.op not in OPERATORS:
@@ -82,6 +88,16 @@ class Expression:
                 f"an expression has {self.nodes} operators when written out, and at most {MAX_NODES} are allowed; "
                 "make it of fewer parts, or split it into features"
             )
+        object.__setattr__(self, "whole", is_whole(self.op, self.value, [arg.whole for arg in self.args]))
+        object.__setattr__(self, "unit", self._unit())
+
+    def _unit(self) -> Unit | None:
+        units = [arg.unit for arg in self.args]
+        try:
+            return derive(self.op, self.value, units)
+        except DefinitionError:
+            # Only a message needs the texts, which cost more than the check.
+            return derive(self.op, self.value, units, [str(arg) for arg in self.args])
 
     def __add__(self, other: Expression | float) -> Expression:
         return apply("add", self, other)

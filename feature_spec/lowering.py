@@ -64,6 +64,8 @@ def _bucketize(emit: Emit, bounds: Parameter, of: Index) -> Index:
 
 
 def _window(emit: Emit, days: Parameter, of: Index) -> Index:
+    if days == WINDOW_DAYS:  # every day is one of them
+        return of
     return emit("mul", of, _first_days(emit, _const(emit, _float(days))))
 
 

@@ -10,6 +10,7 @@ import math
 from typing import Final
 
 from feature_spec.definition import Feature, FeatureSpec
+from feature_spec.dtypes import INT32
 from feature_spec.expression import (
     Expression,
     context,
@@ -19,12 +20,11 @@ from feature_spec.expression import (
     less,
     log1p,
     maximum,
-    min_days,
     minimum,
     sum_days,
-    where,
 )
-from feature_spec.vocabulary import EVENT_TYPES, UNKNOWN, WINDOW_DAYS
+from feature_spec.surface import known, observed, ratio, recency, streak, windowed_mean, windowed_sum
+from feature_spec.vocabulary import EVENT_TYPES, WINDOW_DAYS
 
 _FLOW: Final = "Phase 25 ML architecture overview, goal success prediction flow"
 _CHURN: Final = "Phase 25 ML architecture overview, churn prediction flow"
@@ -36,14 +36,8 @@ _ACTS: Final = tuple(name for name in EVENT_TYPES if name != "task_due")
 _DONE: Final = daily("count", *_ACTS)
 _ACTIVE: Final = less(0, _DONE)
 
-
-def known(entry: Expression) -> Expression:
-    """1 where a context entry is known, else 0."""
-    return less(UNKNOWN / 2, entry)
-
-
 # Days before observation began are missing, not idle: they must not count against anybody.
-_WINDOW: Final = where(known(context("days_observed")), context("days_observed"), WINDOW_DAYS)
+_OBSERVED: Final = observed()
 
 # A task done without a score is worth a whole task; a score between 0 and 1 says what it was worth.
 _EARNED: Final = daily("count", "task_done") - daily("values", "task_done") + daily("sum", "task_done")
@@ -52,10 +46,6 @@ _TREND_DAYS: Final = 14
 _SATURATION: Final = 40.0
 _VELOCITY_DAYS: Final = 28
 _HALF_LIFE: Final = 21.0
-
-
-def _within(days: int) -> Expression:
-    return less(day(), days)
 
 
 def _share(part: Expression, whole: float) -> Expression:
@@ -75,14 +65,12 @@ def _completion_rate() -> Feature:
         meaning="Tasks done per task due in the window; 0.5 where nothing was due, since nobody failed nor proved "
         "anything. Work done ahead of time counts, and more than was due is still 1.",
         source=_FLOW,
-        expression=sum_days(daily("count", "task_done")) / due,
+        expression=ratio(sum_days(daily("count", "task_done")), due),
         known=less(0, due),
     )
 
 
 def _streak_length() -> Feature:
-    first_gap = min_days(where(_ACTIVE + less(day(), 1), WINDOW_DAYS, day()))
-    active_today = sum_days(_ACTIVE * less(day(), 1))
     return Feature(
         name="streak_length",
         version=1,
@@ -93,7 +81,8 @@ def _streak_length() -> Feature:
         meaning="Days in a row with any act, up to today. A today without one does not break the streak: the day is "
         "not over; it only does not count.",
         source=_FLOW,
-        expression=first_gap - 1 + active_today,
+        expression=streak(_DONE),
+        dtype=INT32,
     )
 
 
@@ -112,17 +101,16 @@ def _engagement_score() -> Feature:
         meaning="Weighed acts per observed day on a logarithmic scale on which 40 a day is 1: it saturates, because "
         "the hundredth click of a day says little.",
         source=_CHURN,
-        expression=_share(sum_days(weighed) / _WINDOW, _SATURATION),
+        expression=_share(windowed_mean(WINDOW_DAYS, weighed), _SATURATION),
     )
 
 
 def _activity_trend() -> Feature:
     # Rates by observed days, so that the first weeks of an account are not taken for a rise.
-    recent_days = minimum(_WINDOW, _TREND_DAYS)
-    earlier_days = minimum(_WINDOW, 2 * _TREND_DAYS) - recent_days
-    recent = sum_days(_DONE * _within(_TREND_DAYS)) / recent_days
-    both = sum_days(_DONE * _within(2 * _TREND_DAYS))
-    earlier = (both - sum_days(_DONE * _within(_TREND_DAYS))) / earlier_days
+    earlier_days = minimum(_OBSERVED, 2 * _TREND_DAYS) - minimum(_OBSERVED, _TREND_DAYS)
+    recent = windowed_mean(_TREND_DAYS, _DONE)
+    both = windowed_sum(2 * _TREND_DAYS, _DONE)
+    earlier = (both - windowed_sum(_TREND_DAYS, _DONE)) / earlier_days
     return Feature(
         name="activity_trend",
         version=1,
@@ -165,12 +153,13 @@ def _days_since_last_activity() -> Feature:
         missing=WINDOW_DAYS,
         meaning="Days since the last act, 0 for today; 90 where the window holds none.",
         source=_CHURN,
-        expression=min_days(where(_ACTIVE, day(), WINDOW_DAYS)),
+        expression=recency(_DONE),
+        dtype=INT32,
     )
 
 
 def _goal_velocity() -> Feature:
-    weeks = minimum(_WINDOW, _VELOCITY_DAYS) / 7
+    weeks = minimum(_OBSERVED, _VELOCITY_DAYS) / 7
     return Feature(
         name="goal_velocity",
         version=1,
@@ -180,7 +169,7 @@ def _goal_velocity() -> Feature:
         missing=0,
         meaning="Progress gained a week over the last 28 days; a goal finished in four weeks is the top of the scale.",
         source=_CATEGORIES,
-        expression=sum_days(daily("sum", "progress") * _within(_VELOCITY_DAYS)) / weeks,
+        expression=windowed_sum(_VELOCITY_DAYS, daily("sum", "progress")) / weeks,
     )
 
 
@@ -194,7 +183,7 @@ def _consistency_score() -> Feature:
         missing=0,
         meaning="Share of the observed days with any act: one long evening does not make a habit.",
         source=_CATEGORIES,
-        expression=sum_days(_ACTIVE * less(day(), _WINDOW)) / _WINDOW,
+        expression=sum_days(_ACTIVE * less(day(), _OBSERVED)) / _OBSERVED,
     )
 
 
@@ -211,7 +200,7 @@ def _momentum_score() -> Feature:
         meaning="What recent work was worth against what fell due, both halved every 21 days: late success outweighs "
         "early failure, and poor work is less than done. 0.5 where nothing was due.",
         source=_PIPELINE,
-        expression=earned / due,
+        expression=ratio(earned, due),
         known=less(0, due),
     )
 

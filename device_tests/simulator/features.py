@@ -10,7 +10,8 @@ from edge_sdk.contract.record import FeatureInput
 from edge_sdk.predict.counters import PredictionCounters
 from feature_spec.canonical import canonical_json
 from feature_spec.definition import Feature, FeatureSpec
-from feature_spec.expression import context, daily, less, sum_days
+from feature_spec.expression import context, daily, sum_days
+from feature_spec.surface import known
 
 if TYPE_CHECKING:
     from edge_sdk.features.computing import Definitions
@@ -29,9 +30,14 @@ def _feature(name: str, expression: Any, known: Any = None, **more: Any) -> Feat
 
 FEATURES_SPEC = FeatureSpec(
     (
-        _feature("effort", sum_days(daily("count", "session")) / FULL),
-        _feature("rest", context("hours_since_last_act") / 100, less(-0.5, context("hours_since_last_act"))),
-        _feature("luck", context("progress"), less(-0.5, context("progress"))),
+        _feature("effort", sum_days(daily("count", "session")) / FULL, unit="events"),
+        _feature(
+            "rest",
+            context("hours_since_last_act") / 100,
+            known(context("hours_since_last_act")),
+            unit="hours",
+        ),
+        _feature("luck", context("progress"), known(context("progress"))),
     )
 )
 """Sessions, each a hundredth; how many hours ago the last one was, each a hundredth; and the progress of the goal."""

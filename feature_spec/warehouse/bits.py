@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from feature_spec.numpy_evaluator import Array
+from feature_spec.numpy_operators import Array
 from feature_spec.vocabulary import WINDOW_DAYS
 from feature_spec.warehouse.operators import Column, number
 from feature_spec.warehouse.packages import ibis

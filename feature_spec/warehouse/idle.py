@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from feature_spec import numpy_evaluator
-from feature_spec.numpy_evaluator import Array
+from feature_spec import numpy_operators
+from feature_spec.numpy_operators import Array
 from feature_spec.operators import DAYS, REDUCTIONS, SCALAR
 from feature_spec.program import Program
 from feature_spec.vocabulary import WINDOW_DAYS
@@ -52,7 +52,7 @@ def facts(program: Program) -> Facts:
         elif step.op == "context":
             idle.append(None)
         elif not step.args:
-            idle.append(numpy_evaluator.constant(step.op, step.value))
+            idle.append(numpy_operators.constant(step.op, step.value))
         elif reduced:
             # Of a user's days with events, so it is his own; only what counts no event is the same for everybody.
             fixed = not any(counts[i] for i in step.args) and step.op != "quantile_days"
@@ -65,12 +65,12 @@ def facts(program: Program) -> Facts:
 def _constant_reduction(op: str, known: Array | None) -> Array | None:
     if known is None:
         return None
-    return np.asarray(numpy_evaluator._OPERATORS[op](np.broadcast_to(known, (1, WINDOW_DAYS))))
+    return np.asarray(numpy_operators.OPERATORS[op](np.broadcast_to(known, (1, WINDOW_DAYS))))
 
 
 def _elementwise(op: str, known: list[Array | None]) -> Array | None:
     if all(item is not None for item in known):
-        return np.asarray(numpy_evaluator._OPERATORS[op](*known))
+        return np.asarray(numpy_operators.OPERATORS[op](*known))
     first = known[0]
     # Zero times or over anything is zero, since nothing is ever infinite; a decided choice needs one branch only.
     if op in {"mul", "div"} and any(_is_zero(item) for item in (known if op == "mul" else known[:1])):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from feature_spec.numpy_evaluator import Array
+from feature_spec.numpy_operators import Array
 from feature_spec.program import Program, Step
 from feature_spec.vocabulary import WINDOW_DAYS
 from feature_spec.warehouse import bits

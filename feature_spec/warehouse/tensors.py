@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_spec.definition import FeatureSpec
-from feature_spec.numpy_evaluator import event_weights
+from feature_spec.numpy_operators import event_weights
 from feature_spec.vocabulary import CHANNELS, CONTEXT
 from feature_spec.warehouse.compiler import Compiler
 from feature_spec.warehouse.engine import Engine

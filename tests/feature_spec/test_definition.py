@@ -33,7 +33,7 @@ TEN = (
     "momentum_score",
     "progress_vs_time",
 )
-GOOD = Feature("f", 1, "days", 0, 10, 5, "meaning", "source", context("progress"))
+GOOD = Feature("f", 1, "share", 0, 10, 5, "meaning", "source", context("progress"))
 
 
 def test_the_vocabulary_is_that_of_the_format() -> None:
@@ -60,7 +60,8 @@ def test_a_spec_survives_json_with_its_fingerprint() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"high": 2.0}, {"missing": 0.25}, {"version": 2}, {"expression": context("progress")}]
+    "change",
+    [{"high": 2.0}, {"missing": 0.25}, {"ttl_s": 60}, {"version": 2}, {"expression": context("progress")}],
 )
 def test_any_change_of_meaning_changes_the_fingerprint(change: dict[str, Any]) -> None:
     first, *rest = PREBUILT.features
@@ -77,7 +78,7 @@ def test_order_is_meaning() -> None:
         ({"name": "Bad Name"}, "lower_case_words"),
         ({"version": 0}, "positive integer"),
         ({"version": True}, "positive integer"),
-        ({"unit": ""}, "unit is empty"),
+        ({"meaning": ""}, "meaning is empty"),
         ({"low": float("nan")}, "low is nan"),
         ({"high": "10"}, "high is '10'"),
         ({"low": 10}, "low < high"),
@@ -106,8 +107,8 @@ def test_an_unknown_feature_is_one_clear_line() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        (("version",), 2, "this reader knows version 1"),
-        (("version",), True, "this reader knows version 1"),
+        (("version",), 1, "version 1: this reader knows version 2; write the document anew"),
+        (("version",), True, "this reader knows version 2"),
         (("input", "window_days"), 60, "another day input"),
         (("input", "event_types"), list(EVENT_TYPES[::-1]), "another day input"),
         (("features",), {}, "not a list"),

@@ -37,7 +37,7 @@ def test_list_and_show_return_json() -> None:
     assert [row["name"] for row in listed["features"]] == list(PREBUILT.names)
     assert listed["fingerprint"] == PREBUILT.fingerprint()
     shown = run("show", "completion_rate").return_value
-    assert shown["formula"] == "(sum_days(count[task_done]) / sum_days(count[task_due]))"
+    assert shown["formula"] == "ratio(sum_days(count[task_done]), sum_days(count[task_due]))"
     assert shown["known_where"] == "(0 < sum_days(count[task_due]))"
     json.dumps([listed, shown])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from feature_spec import PREBUILT
 from feature_spec.errors import FeatureSpecError
 from feature_spec.numpy_evaluator import evaluate
-from feature_spec.vocabulary import EVENT_TYPES
+from feature_spec.vocabulary import CONTEXT, EVENT_TYPES
 from tests.feature_spec.inputs import random_input
 
 Cells = npt.NDArray[np.float32]
@@ -152,3 +153,14 @@ def _with(index: Any, value: float, context: bool = False) -> tuple[npt.NDArray[
 def test_refuses_what_is_no_day_input(daily: Any, context: Any, says: str) -> None:
     with pytest.raises(FeatureSpecError, match=says):
         evaluate(PREBUILT, daily, context)
+
+
+def test_the_prebuilt_features_are_what_they_were() -> None:
+    """Frozen before they were rewritten with surface operators: not one bit may move without a new version."""
+    with np.load(Path(__file__).with_name("frozen_prebuilt.npz"), allow_pickle=False) as frozen:
+        context = np.full((len(frozen["context"]), len(CONTEXT)), -1.0, np.float32)
+        context[:, :6] = frozen["context"]
+        expected = frozen["features"]
+        assert {feature.version for feature in PREBUILT.features} == {1}
+        assert len(np.unique(expected, axis=0)) > 30
+        assert np.array_equal(evaluate(PREBUILT, frozen["daily"], context), expected)

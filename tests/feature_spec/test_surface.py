@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.expression import Expression, context, daily, sum_days
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.operators import DAYS, SURFACE
@@ -36,6 +35,7 @@ from feature_spec.surface import (
 )
 from feature_spec.vocabulary import CONTEXT, EVENT_TYPES
 from tests.feature_spec.inputs import random_input
+from tests.feature_spec.trees import spec_of
 
 Days = list[float]
 VALUE = sum_days(daily("sum", "task_done"))
@@ -100,8 +100,9 @@ CASES: dict[str, tuple[Expression, Callable[[Days, Days, int, float], float]]] =
 
 
 def values(expression: Expression, daily: Any, context: Any) -> npt.NDArray[np.float32]:
-    feature = Feature("f", 1, "score", -1e9, 1e9, 0, "meaning", "source", expression)
-    return evaluate(FeatureSpec((feature,)), daily, context)[:, 0]
+    spec = spec_of(expression)
+    assert spec.features[0].expression is expression
+    return evaluate(spec, daily, context)[:, 0]
 
 
 def test_every_surface_operator_has_a_case() -> None:

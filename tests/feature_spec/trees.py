@@ -7,8 +7,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from feature_spec import operators
-from feature_spec.expression import Expression, const, day
-from feature_spec.operators import DAYS, OPERATORS
+from feature_spec.definition import Feature, FeatureSpec
+from feature_spec.errors import DefinitionError
+from feature_spec.expression import Expression, day, less
+from feature_spec.operators import DAYS, OPERATORS, SCALAR
+from feature_spec.units import ONE, UNITS
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES
 
 # Not tiny: quotients of tiny numbers leave the range of doubles.
@@ -23,10 +26,15 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     operators.ENTRY: st.sampled_from(CONTEXT),
 }
 
+WEIGHT = st.integers(-5, 5).map(float)
 DAILY = st.builds(
     lambda channel, weights: Expression("daily", value=(channel, *weights.items())),
-    st.sampled_from(CHANNELS),
-    st.dictionaries(st.sampled_from(EVENT_TYPES), st.integers(-5, 5).map(float), min_size=1, max_size=3),
+    st.sampled_from([name for name in CHANNELS if name != "sum"]),
+    st.dictionaries(st.sampled_from(EVENT_TYPES), WEIGHT, min_size=1, max_size=3),
+) | st.builds(  # sums of several types would have several units
+    lambda name, weight: Expression("daily", value=("sum", (name, weight))),
+    st.sampled_from(EVENT_TYPES),
+    WEIGHT,
 )
 
 
@@ -42,8 +50,28 @@ def of_kind(kind: str, tree: Expression) -> Expression:
     if kind == operators.ANY or tree.kind == kind:
         return tree
     if kind == DAYS:
-        return Expression("add", (tree, Expression("mul", (day(), const(0)))))
+        return Expression("mul", (tree, less(-1, day())))
     return Expression("sum_days", (tree,))
+
+
+def in_units(op: str, args: tuple[Expression, ...], value: tuple[Any, ...]) -> Expression:
+    """``op`` over ``args``, which lose their units where these do not fit together."""
+    try:
+        return Expression(op, args, value)
+    except DefinitionError:
+        return Expression(op, tuple(Expression("log1p", (arg,)) for arg in args), value)
+
+
+def spec_of(tree: Expression) -> FeatureSpec:
+    """A spec with one feature: ``tree``, summed if of kind days; its logarithm if its unit has no name."""
+    text, scalar = named(of_kind(SCALAR, tree))
+    return FeatureSpec((Feature("f", 1, text, -1e9, 1e9, 0, "meaning", "source", scalar),))
+
+
+def named(tree: Expression) -> tuple[str, Expression]:
+    """A text for the unit of ``tree``, and ``tree``, or its logarithm where the unit has no text."""
+    names = [name for name, unit in UNITS.items() if unit == (tree.unit or ONE)]
+    return (names[0], tree) if names else named(Expression("log1p", (tree,)))
 
 
 def _leaves() -> st.SearchStrategy[Expression]:
@@ -60,7 +88,7 @@ def _grow(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]
         args = st.tuples(
             *[inner.map(lambda tree, kind=kind: of_kind(kind, tree)) for kind in OPERATORS[op].arguments]
         )
-        return st.builds(lambda args, value: Expression(op, args, value), args, parameters(op))
+        return st.builds(lambda args, value: in_units(op, args, value), args, parameters(op))
 
     return st.sampled_from(sorted(op for op, row in OPERATORS.items() if row.arguments)).flatmap(node)
 

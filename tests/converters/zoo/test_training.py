@@ -227,7 +227,7 @@ def test_an_old_model_comes_back_when_the_new_one_cannot_be_put_in_place(
     [
         ("training.json", b"{}", "lacks the field 'format'"),
         ("training.json", b"not json", "not valid JSON"),
-        ("feature_spec.json", b'{"version": 1}', "missing key"),
+        ("feature_spec.json", b'{"version": 2}', "missing key"),
         ("ensemble.npz", b"PK", "is not what ensemble.json describes"),
         ("training.json", None, "is not a trained model"),
     ],

@@ -114,7 +114,8 @@ def test_what_lies_beyond_the_window_is_not_kept(world: World) -> None:
 
 
 def test_of_a_user_with_too_many_events_the_oldest_days_count_as_not_observed(world: World) -> None:
-    days = replace(FEATURES_SPEC.features[0], name="days", expression=context("days_observed") / 100)
+    observed = context("days_observed") / 100
+    days = replace(FEATURES_SPEC.features[0], name="days", unit="days", expression=observed)
     store = world.open(stub(FeatureSpec((days,))), max_events=100)
     for day in range(40, -1, -1):
         store.record(*[world.event(ago=day * 86400 + n) for n in range(10)])

@@ -8,6 +8,7 @@ from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.expression import Expression
 from feature_spec.operators import ANY, DAYS, ELEMENTWISE, OPERATORS, REDUCTIONS, SCALAR
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES
+from tests.feature_spec.trees import in_units, named
 
 _WIDE = 1e6
 
@@ -20,15 +21,16 @@ def random_spec(seed: int, features: int = 6, depth: int = 5) -> FeatureSpec:
             Feature(
                 name=f"random_{i}",
                 version=1,
-                unit="score",
+                unit=text,
                 low=-_WIDE,
                 high=_WIDE,
                 missing=0,
                 meaning="none",
                 source="none",
-                expression=_tree(random, SCALAR, depth),
+                expression=expression,
             )
             for i in range(features)
+            for text, expression in (named(_tree(random, SCALAR, depth)),)
         )
     )
 
@@ -44,7 +46,7 @@ def _tree(random: np.random.Generator, kind: str, depth: int) -> Expression:
     count = OPERATORS[op].arguments.count(ANY)
     kinds = [kind if random.random() < 0.6 else SCALAR for _ in range(count)]
     kinds[random.integers(count)] = kind
-    return Expression(op, tuple(_tree(random, part, depth - 1) for part in kinds))
+    return in_units(op, tuple(_tree(random, part, depth - 1) for part in kinds), ())
 
 
 def _leaf(random: np.random.Generator, kind: str) -> Expression:
@@ -56,6 +58,8 @@ def _leaf(random: np.random.Generator, kind: str) -> Expression:
         return Expression("day")
     if which < 0.35:
         return Expression("decay", value=(float(random.integers(1, 30)),))
-    types = random.choice(EVENT_TYPES, random.integers(1, 4), replace=False)
+    channel = str(random.choice(CHANNELS))
+    # Sums of several types would have several units.
+    types = random.choice(EVENT_TYPES, 1 if channel == "sum" else random.integers(1, 4), replace=False)
     weights = tuple((str(name), float(random.integers(-1, 4))) for name in types)
-    return Expression("daily", value=(str(random.choice(CHANNELS)), *weights))
+    return Expression("daily", value=(channel, *weights))
