@@ -16,7 +16,7 @@ from coach_edge.render import render
 from converters.errors import ConverterError
 from device_tests.errors import ParityError, VerdictFailed
 from edge_sdk.errors import EdgeError
-from feature_spec.errors import FeatureSpecError, QualityError
+from feature_spec.errors import CompatError, FeatureSpecError, QualityError
 from model_server.errors import ServerError
 from quantization.errors import QuantizationError
 
@@ -82,7 +82,7 @@ def _mounted(command: click.Command) -> click.Command:
     def printing(*args: Any, as_json: bool, **kwargs: Any) -> None:
         try:
             result = callback(*args, **kwargs)
-        except (VerdictFailed, QualityError) as failed:
+        except (VerdictFailed, QualityError, CompatError) as failed:
             _print(failed.report, as_json)
             raise
         if result is not None:

@@ -15,11 +15,14 @@ import click
 
 from feature_spec.codegen.languages import LANGUAGES, generate
 from feature_spec.definition import Feature, FeatureSpec
-from feature_spec.errors import DataError, DefinitionError
+from feature_spec.errors import CompatError, DataError, DefinitionError
+from feature_spec.expression_text import core_form
 from feature_spec.files import write_whole
 from feature_spec.ingest import DataFiles, load
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.prebuilt import PREBUILT
+from feature_spec.program import flatten
+from feature_spec.units import UNITS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,15 +107,45 @@ def list_features() -> dict[str, Any]:
 @features.command("show")
 @click.argument("name", type=click.Choice(PREBUILT.names))
 def show_feature(name: str) -> dict[str, Any]:
-    """Show one definition: formula, range, what is said where nothing is known, and where it comes from."""
+    """Show one definition: formula, unit, range, time to live, where it comes from, and what evaluators compute."""
     feature: Feature = PREBUILT[name]
     document = feature.to_json()
     return {
         **{key: value for key, value in document.items() if key not in {"expression", "known"}},
+        "counts": str(UNITS[feature.unit]),
         "formula": feature.formula,
         "known_where": "always" if feature.known is None else str(feature.known),
+        "core": core_form(flatten([feature.guarded])),
         "definition": {"expression": document["expression"], "known": document["known"]},
     }
+
+
+@features.command("compat")
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE, required=False)
+def compare_specs(old: Path, new: Path | None) -> dict[str, Any]:
+    """Compare the released feature_spec.json OLD with NEW (or the prebuilt features), and fail if something breaks.
+
+    A released definition is never changed in place: whoever trained on it would get other numbers under its name.
+    """
+    return checked_compat(read_spec(old), PREBUILT if new is None else read_spec(new), str(old))
+
+
+def checked_compat(old: FeatureSpec, new: FeatureSpec, name: str) -> dict[str, Any]:
+    """Every difference between ``old``, which is called ``name``, and ``new``.
+
+    Raises:
+        CompatError: one of them breaks.
+    """
+    from feature_spec.compat import compat
+
+    differences = compat(old, new)
+    breaking = [item for item in differences if item.breaks]
+    report = {"breaks": len(breaking), "differences": [item.to_json() for item in differences]}
+    if breaking:
+        more = f" (and {len(breaking) - 1} more)" if breaking[1:] else ""
+        raise CompatError(f"{name}: {breaking[0].sentence}{more}", report)
+    return report
 
 
 @features.command("compute")
@@ -198,6 +231,10 @@ def write_vectors(out: Path) -> dict[str, Any]:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
+    released = out / "feature_spec.json"
+    if released.exists():
+        # What is there may be released: it is not changed in place, and not by accident either.
+        checked_compat(read_spec(released), PREBUILT, str(released))
     for name, content in files.items():
         write_atomically(out / name, content)
     return {"out": str(out), "files": sorted(files)}

@@ -21,6 +21,14 @@ class QualityError(FeatureSpecError):
         self.report = report
 
 
+class CompatError(FeatureSpecError):
+    """A feature spec changes what is released; ``report`` has every difference. Raise versions, or put it back."""
+
+    def __init__(self, message: str, report: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 class DefinitionError(FeatureSpecError):
     """A feature or mapping definition is wrong. Fix the definition."""
 

@@ -40,6 +40,16 @@ def test_list_and_show_return_json() -> None:
     assert shown["formula"] == "ratio(sum_days(count[task_done]), sum_days(count[task_due]))"
     assert shown["known_where"] == "(0 < sum_days(count[task_due]))"
     json.dumps([listed, shown])
+    assert {key: shown[key] for key in ("unit", "counts", "dtype", "ttl_s")} == {
+        "unit": "share",
+        "counts": "1",
+        "dtype": "float32",
+        "ttl_s": 3600,
+    }
+    assert shown["core"] == [
+        "x0 = sum_days(count[task_due])",
+        "= where((0 < x0), max(min((sum_days(count[task_done]) / x0), 1), 0), 0.5)",
+    ]
 
 
 def test_an_unknown_feature_is_wrong_usage() -> None:
