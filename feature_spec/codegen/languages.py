@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
-from feature_spec.codegen import kotlin, typescript
+from feature_spec.codegen import kotlin, swift, typescript
 from feature_spec.codegen.plan import Plan
 from feature_spec.definition import FeatureSpec
 
@@ -27,6 +27,7 @@ class Language:
 
 LANGUAGES: Final[dict[str, Language]] = {
     "kotlin": Language("Features.kt", kotlin.constants),
+    "swift": Language("Features.swift", swift.constants),
     "typescript": Language("features.ts", typescript.constants),
 }
 """By the name that ``--lang`` takes."""

@@ -120,6 +120,12 @@ def constant_case(words: str) -> str:
     return words.replace("-", "_").upper()
 
 
+def camel_case(words: str) -> str:
+    """``bad-event`` or ``BAD_EVENT`` as ``badEvent``."""
+    first, *rest = words.replace("-", "_").lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def _printable(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
