@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
-from feature_spec.codegen import kotlin, swift, typescript
+from feature_spec.codegen import dart, kotlin, swift, typescript
 from feature_spec.codegen.plan import Plan
 from feature_spec.definition import FeatureSpec
 
@@ -26,6 +26,7 @@ class Language:
 
 
 LANGUAGES: Final[dict[str, Language]] = {
+    "dart": Language("features.dart", dart.constants),
     "kotlin": Language("Features.kt", kotlin.constants),
     "swift": Language("Features.swift", swift.constants),
     "typescript": Language("features.ts", typescript.constants),

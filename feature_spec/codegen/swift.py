@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from feature_spec.codegen.plan import NUMBERS, WORDS, Plan, camel_case, comment, quoted
 
-_RESERVED = frozenset(
+_RESERVED = (
     "as break case catch class continue default defer deinit do else enum extension fallthrough false for func guard "
     "if import in init inout internal is let nil operator private protocol public repeat rethrows return self static "
     "struct subscript super switch throw throws true try typealias var where while "
-    "allCases definition hash hashValue index rawValue".split()
+    "allCases definition hash hashValue index rawValue"
 )
 """Words that a case cannot be called: the language's, and the members of the generated types."""
 
@@ -52,7 +52,9 @@ def _features(plan: Plan) -> Iterator[str]:
     yield ""
     yield "    /// Every value lies within `low` and `high`, and is `missing` where nothing is known."
     yield "    public struct Feature: Sendable {"
-    yield from (f"        public let {name}: {kind}" for name, kind in (("version", "Int"), ("unit", "String")))
+    yield from (
+        f"        public let {name}: {kind}" for name, kind in (("version", "Int"), ("unit", "String"))
+    )
     yield from (f"        public let {name}: Double" for name in ("low", "high", "missing"))
     yield "    }"
     yield ""
@@ -69,4 +71,4 @@ def _features(plan: Plan) -> Iterator[str]:
 
 def _case(word: str) -> str:
     name = camel_case(word)
-    return f"{name}_" if name in _RESERVED else name
+    return f"{name}_" if name in _RESERVED.split() else name
