@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from feature_spec.codegen.plan import NUMBERS, WORDS, Plan, camel_case, comment, quoted
+from feature_spec.codegen.plan import (
+    FEATURE_FIELDS,
+    NUMBERS,
+    WORDS,
+    Plan,
+    camel_case,
+    comment,
+    feature_values,
+    quoted,
+)
 
 _RESERVED = (
     "abstract as assert async await base break case catch class const continue covariant default deferred do dynamic "
     "else enum export extends extension external factory false final finally for function get hide if implements "
     "import in interface is late library mixin new null of on operator part required rethrow return sealed set show "
     "static super switch sync this throw true try type typedef var void when while with yield "
-    "hashCode high index key low missing name runtimeType toString unit values version"
+    "dtype hashCode high index key low missing name runtimeType toString ttlS unit values version"
 )
 """Words that a case cannot be called: the language's, and the members of the generated types."""
+
+_KINDS = {int: "int", str: "String", float: "double"}
 
 
 def constants(plan: Plan) -> Iterator[str]:
@@ -43,14 +54,13 @@ def constants(plan: Plan) -> Iterator[str]:
 
 
 def _features(plan: Plan) -> Iterator[str]:
-    members = (("String", "key"), ("int", "version"), ("String", "unit"))
-    members += tuple(("double", name) for name in ("low", "high", "missing"))
+    members = [("String", "key"), *((_KINDS[kind], camel_case(name)) for name, kind in FEATURE_FIELDS)]
     yield ""
     yield "/// Every value lies within [low] and [high], and is [missing] where nothing is known."
+    yield "/// It is fresh for [ttlS] seconds."
     yield "enum FeatureName {"
     for number, feature in enumerate(plan.features, 1):
-        values = ", ".join(repr(each) for each in (feature.low, feature.high, feature.missing))
-        parts = f"{_text(feature.name)}, {feature.version}, {_text(feature.unit)}, {values}"
+        parts = ", ".join([_text(feature.name), *(value for _, value in feature_values(feature, _text))])
         yield from comment(feature.meaning, "  // ")
         yield f"  {_case(feature.name)}({parts}){',;'[number == len(plan.features)]}"
     yield ""

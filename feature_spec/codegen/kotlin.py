@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from feature_spec.codegen.plan import NUMBERS, WORDS, Plan, comment, constant_case, quoted
+from feature_spec.codegen.plan import (
+    FEATURE_FIELDS,
+    NUMBERS,
+    WORDS,
+    Plan,
+    camel_case,
+    comment,
+    constant_case,
+    feature_values,
+    quoted,
+)
 
 _IMPORTS = (
     "java.time.DateTimeException",
@@ -18,6 +28,7 @@ _IMPORTS = (
     "kotlin.math.ln1p",
     "kotlin.math.pow",
 )
+_KINDS = {int: "Int", str: "String", float: "Double"}
 _CHUNK = 1000
 """Lines of the program in one text: a constant of the JVM ends at 65,535 bytes."""
 
@@ -43,16 +54,14 @@ def constants(plan: Plan) -> Iterator[str]:
 
 def _features(plan: Plan) -> Iterator[str]:
     yield ""
-    yield "/** Every value lies within [low] and [high], and is [missing] where nothing is known. */"
+    yield "/** Lies within [low] and [high], is [missing] where nothing is known, and is fresh for [ttlS] seconds. */"
     yield "enum class FeatureName("
-    for name, kind in (("key", "String"), ("version", "Int"), ("unit", "String")):
-        yield f"    val {name}: {kind},"
-    yield from (f"    val {name}: Double," for name in ("low", "high", "missing"))
+    yield "    val key: String,"
+    yield from (f"    val {camel_case(name)}: {_KINDS[kind]}," for name, kind in FEATURE_FIELDS)
     yield ") {"
     for feature in plan.features:
         yield from comment(feature.meaning, "    // ")
-        numbers = ", ".join(repr(number) for number in (feature.low, feature.high, feature.missing))
-        parts = f"{_text(feature.name)}, {feature.version}, {_text(feature.unit)}, {numbers}"
+        parts = ", ".join([_text(feature.name), *(value for _, value in feature_values(feature, _text))])
         yield f"    {constant_case(feature.name)}({parts}),"
     yield "}"
 

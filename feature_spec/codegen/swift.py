@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from feature_spec.codegen.plan import NUMBERS, WORDS, Plan, camel_case, comment, quoted
+from feature_spec.codegen.plan import (
+    FEATURE_FIELDS,
+    NUMBERS,
+    WORDS,
+    Plan,
+    camel_case,
+    comment,
+    feature_values,
+    quoted,
+)
 
 _RESERVED = (
     "as break case catch class continue default defer deinit do else enum extension fallthrough false for func guard "
@@ -13,6 +22,8 @@ _RESERVED = (
     "allCases definition hash hashValue index rawValue"
 )
 """Words that a case cannot be called: the language's, and the members of the generated types."""
+
+_KINDS = {int: "Int", str: "String", float: "Double"}
 
 
 def constants(plan: Plan) -> Iterator[str]:
@@ -51,20 +62,18 @@ def _features(plan: Plan) -> Iterator[str]:
     yield from _cases("FeatureName", plan.spec.names)
     yield ""
     yield "    /// Every value lies within `low` and `high`, and is `missing` where nothing is known."
+    yield "    /// It is fresh for `ttlS` seconds."
     yield "    public struct Feature: Sendable {"
-    yield from (
-        f"        public let {name}: {kind}" for name, kind in (("version", "Int"), ("unit", "String"))
-    )
-    yield from (f"        public let {name}: Double" for name in ("low", "high", "missing"))
+    yield from (f"        public let {camel_case(name)}: {_KINDS[kind]}" for name, kind in FEATURE_FIELDS)
     yield "    }"
     yield ""
     yield "    public static func definition(_ name: FeatureName) -> Feature {"
     yield "        switch name {"
     for feature in plan.features:
         yield from comment(feature.meaning, "        // ")
-        numbers = f"low: {feature.low!r}, high: {feature.high!r}, missing: {feature.missing!r}"
+        values = (f"{camel_case(name)}: {value}" for name, value in feature_values(feature, quoted))
         yield f"        case .{_case(feature.name)}:"
-        yield f"            return Feature(version: {feature.version}, unit: {quoted(feature.unit)}, {numbers})"
+        yield f"            return Feature({', '.join(values)})"
     yield "        }"
     yield "    }"
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from feature_spec.codegen.plan import NUMBERS, WORDS, Plan, comment, decimal, quoted
+from feature_spec.codegen.plan import (
+    FEATURE_FIELDS,
+    NUMBERS,
+    WORDS,
+    Plan,
+    comment,
+    decimal,
+    feature_values,
+    quoted,
+)
 from feature_spec.operators import CORE, ELEMENTWISE
 
 
@@ -26,20 +35,17 @@ def constants(plan: Plan) -> Iterator[str]:
 
 def _features(plan: Plan) -> Iterator[str]:
     yield ""
-    yield "/** What a feature is; every value lies within `low` and `high`, and is `missing` where nothing is known. */"
+    yield "/** Lies within `low` and `high`, is `missing` where nothing is known, and is fresh for `ttl_s` seconds. */"
     yield "export interface Feature {"
-    for key, kind in (("version", "number"), ("unit", "string"), ("low", "number"), ("high", "number")):
-        yield f"  readonly {key}: {kind};"
-    yield "  readonly missing: number;"
+    for name, kind in FEATURE_FIELDS:
+        yield f"  readonly {name}: {'string' if kind is str else 'number'};"
     yield "}"
     yield ""
     yield "export const FEATURES: Readonly<Record<FeatureName, Feature>> = {"
     for feature in plan.features:
         yield from comment(feature.meaning, "  // ")
-        yield (
-            f"  {feature.name}: {{ version: {feature.version}, unit: {quoted(feature.unit)}, "
-            f"low: {decimal(feature.low)}, high: {decimal(feature.high)}, missing: {decimal(feature.missing)} }},"
-        )
+        values = ", ".join(f"{name}: {value}" for name, value in feature_values(feature, quoted))
+        yield f"  {feature.name}: {{ {values} }},"
     yield "};"
 
 

@@ -191,24 +191,27 @@ extension CoachFeatures {
         let type: EventType
         let count: Int
         let value: Double?
-        let goal: String?
+        let goal: [UInt8]?
     }
+
+    /// What identifies: strings that only look alike are equal in Swift, and here they are not.
+    private static func bytes(_ name: String?) -> [UInt8]? { name.map { Array($0.utf8) } }
 
     private static func read(_ event: Event) throws -> Read {
         try must(event.eventId != "" && event.goalId != "", .badEvent)
         try must((0...maxCount).contains(event.count), .badCount)
         if let value = event.value { try must(abs(value) <= maxValue, .badValue) } // not-a-number is not
         let at = try instant(event.timestamp)
-        return Read(instant: at, type: event.type, count: event.count, value: event.value, goal: event.goalId)
+        return Read(instant: at, type: event.type, count: event.count, value: event.value, goal: bytes(event.goalId))
     }
 
     /// Events without an id always add up; one id is one event, and must say the same thing every time.
     private static func readAll(_ events: [Event]) throws -> [Read] {
-        var byId: [String: Read] = [:]
+        var byId: [[UInt8]: Read] = [:]
         var all: [Read] = []
         for event in events {
             let this = try read(event)
-            if let id = event.eventId {
+            if let id = bytes(event.eventId) {
                 if let twin = byId[id] {
                     try must(twin == this, .eventIdConflict)
                     continue

@@ -2,71 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from feature_spec.definition import FeatureSpec
-from feature_spec.expression import (
-    context,
-    daily,
-    day,
-    decay,
-    less,
-    log1p,
-    maximum,
-    min_days,
-    minimum,
-    quantile_days,
-    sum_days,
-    where,
-    xlogx,
-)
+from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.numpy_evaluator import evaluate
-from feature_spec.prebuilt import PREBUILT
 from feature_spec.vectors import apply
+from tests.feature_spec.every_operator import FORMULAS
+from tests.feature_spec.trees import named
 
 _VECTORS: Final = Path(__file__).parents[3] / "docs" / "protocol" / "vectors" / "day-input"
 TOLERANCE: Final = 1e-6
 """Between evaluators in double precision, absolute below 1 and relative above."""
 
-_DAYS: Final = daily("sum", "task_done", feedback=0.5)
-_MASK: Final = less(2, day())
-EVERY_OPERATOR: Final = {
-    "daily": sum_days(daily("values", "check_in", task_done=-0.5)),
-    "day": sum_days(_DAYS * day()),
-    "decay": sum_days(_DAYS * decay(3.5)),
-    "context": context("hours_since_last_act"),
-    "const": sum_days(less(day(), 7.25)),
-    "add": sum_days(_DAYS) + 0.1,
-    "sub": sum_days(_DAYS) - context("weekday"),
-    "mul": sum_days(daily("count", "session") * day()),
-    "div": sum_days(day() / daily("count", "session")),
-    "mod": sum_days(((context("weekday") - day()) % 7) * daily("count", "session")),
-    "min": sum_days(minimum(daily("count", "session"), 2)),
-    "max": sum_days(maximum(daily("count", "session"), 2)),
-    "less": sum_days(less(daily("count", "session"), 2)),
-    "where": sum_days(where(_DAYS, day(), context("progress"))),
-    "log1p": log1p(sum_days(_DAYS)),
-    "xlogx": sum_days(xlogx(_DAYS - 0.25)),
-    "sum_days": sum_days(_DAYS),
-    "min_days": min_days(where(daily("count", "session"), day(), 90)),
-    "quantile_days": quantile_days(0.3, daily("count", "session"), _MASK),
-}
-"""An expression for each core operator, whose value is another where that operator is wrong."""
-
 
 def spec_of_every_operator() -> FeatureSpec:
-    """A spec in which every core operator is the point of one feature."""
+    """A spec with one feature for each formula that tells a right operator from a wrong one."""
     return FeatureSpec(
         tuple(
-            dataclasses.replace(
-                PREBUILT.features[0], name=f"with_{op}", low=-1e9, high=1e9, expression=expression, known=None
-            )
-            for op, expression in EVERY_OPERATOR.items()
+            Feature(f"with_{name}", 1, unit, -1e9, 1e9, 0, "meaning", "source", expression)
+            for name, (unit, expression) in ((name, named(tree)) for name, tree in FORMULAS.items())
         )
     )
 
