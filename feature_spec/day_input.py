@@ -117,7 +117,7 @@ def day_input_of_columns(
     if not FIRST_INSTANT <= as_of <= LAST_INSTANT:
         raise DayInputError("bad-timestamp", f"{as_of} ms since 1970 is no instant between 1970 and 2199")
     try:
-        where = zone(zone_name)
+        where = zone(zone_name if isinstance(zone_name, str) else repr(zone_name))
     except DataError as error:
         raise DayInputError("bad-zone", str(error)) from None
     moment = local_moment(as_of, where)

@@ -87,7 +87,7 @@ class Event:
             raise DayInputError(
                 "bad-event", f"an event has the unknown key '{unknown[0]}'; use {', '.join(_KEYS)}"
             )
-        return cls(**data)
+        return cls(**{key: value for key, value in data.items() if not (key == "count" and value is None)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +193,7 @@ class EventColumns:
             name = self.ids[int(again[~same][0])]
             raise DayInputError(
                 "event-id-conflict",
-                f"the event id '{str(name)[:40]}' comes with two contents; give every event its own id",
+                f"the event id {str(name)[:40]!r} comes with two contents; give every event its own id",
             )
         return repeats
 

@@ -52,7 +52,7 @@ def parse_instant(text: str) -> int:
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
-        raise DataError(f"'{text[:40]}' is not an RFC 3339 timestamp; write it like 2026-03-01T08:30:00Z")
+        raise DataError(f"{text[:40]!r} is not an RFC 3339 timestamp; write it like 2026-03-01T08:30:00Z")
     year, month, dayofmonth, hour, minute, second = (int(part) for part in match.groups()[:6])
     milliseconds = int((match[7] or "0").ljust(3, "0")[:3])
     try:
@@ -66,7 +66,7 @@ def parse_instant(text: str) -> int:
             local = local - offset if match[8] == "+" else local + offset
     except ValueError:
         raise DataError(
-            f"'{text}' is no date and time between 1970 and 2199; check year, day, hour and offset"
+            f"{text!r} is no date and time between 1970 and 2199; check year, day, hour and offset"
         ) from None
     return (local - _EPOCH) // timedelta(milliseconds=1)
 
@@ -84,7 +84,7 @@ def parse_date(text: str) -> int:
         if parsed.year not in YEARS:
             raise ValueError(text)
     except ValueError:
-        raise DataError(f"'{text[:40]}' is not a date; write it like 2026-03-01") from None
+        raise DataError(f"{text[:40]!r} is not a date; write it like 2026-03-01") from None
     return parsed.toordinal() - EPOCH_DAY
 
 
@@ -98,7 +98,7 @@ def zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     # A folder of the database ("America") is an OSError, an absolute path a ValueError, the rest a KeyError.
     except (KeyError, ValueError, OSError):
-        raise DataError(f"unknown time zone '{name[:60]}'; use an IANA name like Europe/Berlin") from None
+        raise DataError(f"unknown time zone {name[:60]!r}; use an IANA name like Europe/Berlin") from None
 
 
 def local_day(instant: int, where: tzinfo) -> int:

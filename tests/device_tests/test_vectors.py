@@ -66,7 +66,7 @@ def test_the_index_lists_every_file() -> None:
 
 def test_together_they_stay_small() -> None:
     """They ship with the sources and are read by every client's tests: long bytes are described, not held."""
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*.json")) < 1_500_000
+    assert sum(path.stat().st_size for path in FOLDER.rglob("*.json")) < 1_750_000
 
 
 def test_generating_replaces_what_was_there(tmp_path: Path) -> None:

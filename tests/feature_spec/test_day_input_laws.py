@@ -46,6 +46,8 @@ RESTLESS = (
 )
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+law = settings(max_examples=60)
+
 
 @dataclass(frozen=True)
 class Log:
@@ -106,11 +108,13 @@ def same(left: DayInput, right: DayInput) -> bool:
     return np.array_equal(left.daily, right.daily) and np.array_equal(left.context, right.context)
 
 
+@law
 @given(logs(ids=True))
 def test_columns_give_what_one_event_at_a_time_gives(log: Log) -> None:
     assert same(log.by(day_input), log.by(one_by_one))
 
 
+@law
 @given(logs(ids=True), st.randoms(use_true_random=False))
 def test_the_order_of_events_does_not_matter(log: Log, shuffler: random.Random) -> None:
     shuffled = list(log.events)
@@ -118,6 +122,7 @@ def test_the_order_of_events_does_not_matter(log: Log, shuffler: random.Random) 
     assert same(log.by(day_input), log.change(shuffled).by(day_input))
 
 
+@law
 @given(logs(), st.data())
 def test_events_with_an_id_may_come_again_and_others_add_up(log: Log, data: st.DataObject) -> None:
     named = [replace(event, event_id=f"e{index}") for index, event in enumerate(log.events)]
@@ -127,6 +132,7 @@ def test_events_with_an_id_may_come_again_and_others_add_up(log: Log, data: st.D
     assert np.array_equal(log.change(log.events * 2).by(day_input).daily, 2 * once.daily)
 
 
+@law
 @given(logs(ids=True), st.lists(st.integers(1, 3 * DAY_MS), max_size=5), st.sampled_from(EVENT_TYPES))
 def test_what_happens_later_does_not_matter(log: Log, delays: list[int], kind: str) -> None:
     later = [Event(written(parse_instant(log.as_of) + delay), kind, 7, 1.5) for delay in delays]
@@ -135,6 +141,7 @@ def test_what_happens_later_does_not_matter(log: Log, delays: list[int], kind: s
     assert same(log.change(past).by(day_input), log.by(day_input))
 
 
+@law
 @given(logs(), st.integers(0, 10**6), st.integers(1, 10**6))
 def test_an_event_without_id_is_the_sum_of_its_parts(log: Log, part: int, rest: int) -> None:
     for event in log.events[:1]:
@@ -145,6 +152,7 @@ def test_an_event_without_id_is_the_sum_of_its_parts(log: Log, part: int, rest: 
         assert same(log.change(whole).by(day_input), log.change([*log.events[1:], *parts]).by(day_input))
 
 
+@law
 @given(logs(ids=True), st.integers(-23 * 60 - 59, 23 * 60 + 59))
 def test_how_an_instant_is_written_does_not_matter(log: Log, minutes: int) -> None:
     rewritten = [replace(event, timestamp=written(event.instant, minutes)) for event in log.events]
@@ -154,6 +162,7 @@ def test_how_an_instant_is_written_does_not_matter(log: Log, minutes: int) -> No
     assert same(log.change(rewritten).by(day_input), log.by(day_input))
 
 
+@law
 @given(logs(ids=True), st.integers(0, DAY_MS))
 def test_later_the_same_day_nothing_moves(log: Log, delay: int) -> None:
     """Until the day ends every earlier event stays where it is; a rule of 24 hours would move some."""
@@ -179,6 +188,7 @@ CHANGES: dict[str, Callable[[Event], Event]] = {
 }
 
 
+@law
 @given(logs(), st.sampled_from(sorted(CHANGES)), st.data())
 def test_one_id_with_two_contents_is_refused(log: Log, change: str, data: st.DataObject) -> None:
     if log.events:
@@ -190,6 +200,7 @@ def test_one_id_with_two_contents_is_refused(log: Log, change: str, data: st.Dat
         assert caught.value.reason == "event-id-conflict"
 
 
+@law
 @given(logs(), st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_any_values_add_up_to_float32(log: Log, values: list[float], shuffler: random.Random) -> None:
     """In another order the doubles may differ in their last bits, so sums that cancel may in float32."""
