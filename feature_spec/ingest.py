@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from feature_spec.errors import DataError
-from feature_spec.instants import local_day, parse_date, parse_instant
+from feature_spec.instants import parse_date, parse_instant
 from feature_spec.instants import zone as zone_named
 from feature_spec.mapping import (
     NATIVE_TYPES,
@@ -64,10 +64,10 @@ class DataFiles:
 
 @dataclass(frozen=True)
 class _Columns:
-    """Native events in the order of the file."""
+    """Native events in the order of the file; ``moment`` is an instant in a log of timestamps, else a day."""
 
     user: list[str] = field(default_factory=list)
-    day: list[int] = field(default_factory=list)
+    moment: list[int] = field(default_factory=list)
     event_type: list[str] = field(default_factory=list)
     count: list[float] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
@@ -90,7 +90,8 @@ def load(files: DataFiles, zone: str = "UTC") -> Dataset:
     calendar = mapping.events.timestamp is not None
     people = None if labels is None else read_people(labels, mapping.labels, calendar)
     zones = zones_of(zone, files.users, labels, mapping.labels)
-    events = _events(table, mapping, zones)
+    events = _events(table, mapping)
+    when: dict[str, Any] = {"instant": events.moment, "zone": zones} if calendar else {"day": events.moment}
     if people is None:
         # Without a start date nobody has a day 0 in a log of timestamps; in a log of days it is day 0.
         names = sorted(set(events.user))
@@ -103,12 +104,11 @@ def load(files: DataFiles, zone: str = "UTC") -> Dataset:
     try:
         dataset = Dataset.from_columns(
             user=events.user,
-            day=events.day,
             event_type=events.event_type,
             count=events.count,
             value=events.value,
             people=people,
-            calendar=calendar,
+            **when,
         )
     except DataError as error:
         where = files.events.name if labels is None else f"{files.events.name} and {labels.name}"
@@ -157,7 +157,7 @@ def zones_of(
     return lambda user: names.get(user, fallback)
 
 
-def _events(table: Table, mapping: Mapping, zones: Callable[[str], tzinfo]) -> _Columns:
+def _events(table: Table, mapping: Mapping) -> _Columns:
     columns = mapping.events
 
     def parsed(column: str, read: Callable[[str], T]) -> list[T]:
@@ -172,15 +172,14 @@ def _events(table: Table, mapping: Mapping, zones: Callable[[str], tzinfo]) -> _
     value = maybe(columns.value, read_value, math.nan)
     if columns.timestamp is not None:
         moment = parsed(columns.timestamp, parse_instant)
-        day = [local_day(instant, zones(name)) for instant, name in zip(moment, user, strict=True)]
     else:
-        moment = day = parsed(str(columns.day), read_day)
+        moment = parsed(str(columns.day), read_day)
     first = _unrepeated(table, mapping, (user, moment, kinds, count, value))
     out = _Columns()
     for row in first:
         for emission in kinds[row]:
             out.user.append(user[row])
-            out.day.append(day[row])
+            out.moment.append(moment[row])
             out.event_type.append(emission.event_type)
             out.count.append(count[row])
             out.value.append(value[row] * emission.scale)

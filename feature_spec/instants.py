@@ -120,6 +120,29 @@ def local_days(instants: Instants, where: tzinfo) -> npt.NDArray[np.int64]:
     return local_milliseconds(instants, where) // DAY_MS
 
 
+def last_instant(day: int, where: tzinfo) -> int:
+    """The last millisecond of a local day; where the zone left that date out, the last one before it.
+
+    Args:
+        day: days since 1970-01-01.
+        where: the zone.
+
+    Raises:
+        DataError: a day outside of 1970 to 2199.
+    """
+    end = (day + 1) * DAY_MS
+    if not 0 < end <= LAST_INSTANT + 60_001 - DAY_MS:
+        raise DataError(
+            f"day {day} since 1970-01-01 lies outside of 1970 to 2199; check dates and cut-off day"
+        )
+    begin = max(end - 3 * DAY_MS, FIRST_INSTANT)
+    starts, offsets = zone_offsets(where, begin, min(end + 2 * DAY_MS, LAST_INSTANT))
+    # In each piece the last instant at which the calendar is not beyond the day; clocks that go back over midnight
+    # come to it twice.
+    until = np.minimum(np.append(starts[1:], end + 2 * DAY_MS), end - offsets) - 1
+    return int(until[until >= starts].max())
+
+
 def local_milliseconds(instants: Instants, where: tzinfo) -> npt.NDArray[np.int64]:
     """What calendar and clock show in ``where``, as milliseconds since 1970-01-01T00:00 on that clock.
 

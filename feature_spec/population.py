@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import tzinfo
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from feature_spec.clocks import Clocks
 from feature_spec.errors import DataError
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, MAX_CELL, UNKNOWN, WINDOW_DAYS
 
@@ -111,6 +113,7 @@ class Dataset:
         count: how often it happened in this row.
         value: the value of the row, NaN where it has none.
         calendar: whether day numbers are dates, as days since 1970-01-01.
+        clocks: when events happened, in the order of the events; None for a log of days.
         notices: what was left out while reading.
     """
 
@@ -121,6 +124,7 @@ class Dataset:
     count: npt.NDArray[np.float64]
     value: npt.NDArray[np.float64]
     calendar: bool = False
+    clocks: Clocks | None = None
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -128,32 +132,44 @@ class Dataset:
         cls,
         *,
         user: Sequence[str],
-        day: npt.ArrayLike,
+        day: npt.ArrayLike | None = None,
         event_type: Sequence[str],
         count: npt.ArrayLike,
         value: npt.ArrayLike | None = None,
         people: People | None = None,
         calendar: bool = False,
+        instant: npt.ArrayLike | None = None,
+        zone: Callable[[str], tzinfo] | None = None,
         notices: tuple[str, ...] = (),
     ) -> Dataset:
         """Make a dataset from columns in memory, one entry an event; rows with the same key add up.
 
         Args:
             user: user ids.
-            day: whole day numbers; cut-off days count from day 0 unless ``people.origin`` says otherwise.
+            day: whole day numbers, or give ``instant`` and ``zone``; cut-off days count from day 0 unless
+                ``people.origin`` says otherwise.
             event_type: names from ``EVENT_TYPES``.
             count: how often, not negative.
             value: NaN where an event has none.
             people: the users with what else is known; those with events if None. Events of users who are
                 not among them are left out and counted in a notice.
-            calendar: whether day numbers are dates, as days since 1970-01-01.
+            calendar: whether day numbers are dates, as days since 1970-01-01; they are where they follow from
+                instants.
+            instant: milliseconds since 1970-01-01T00:00:00Z.
+            zone: the zone of each user, in which instants become days.
             notices: passed on to every snapshot.
 
         Raises:
             DataError: columns of different lengths, unknown types, NaN, infinite or negative numbers, or
                 labelled users of whom none has an event.
         """
-        days, counts = np.asarray(day, np.float64), np.asarray(count, np.float64)
+        if (day is None) == (instant is None) or (instant is None) != (zone is None):
+            raise DataError("give either day numbers, or instants and the zone of each user")
+        moments = None if instant is None else np.asarray(instant, np.int64)
+        counts = np.asarray(count, np.float64)
+        days = (
+            np.zeros(0 if moments is None else len(moments)) if day is None else np.asarray(day, np.float64)
+        )
         values = np.full(len(counts), np.nan) if value is None else np.asarray(value, np.float64)
         if not len(user) == len(days) == len(event_type) == len(counts) == len(values):
             raise DataError("the event columns differ in length; give one entry an event")
@@ -173,14 +189,18 @@ class Dataset:
         kept = owner >= 0
         if people is not None and not kept.any():
             raise DataError("none of the labelled users has an event; do events and labels name users alike?")
+        clocks = None
+        if moments is not None and zone is not None:
+            clocks = Clocks.of(moments[kept], owner[kept], [zone(name) for name in sorted_people.users])
         return cls(
             people=sorted_people,
             user=owner[kept],
-            day=days[kept].astype(np.int64),
+            day=days[kept].astype(np.int64) if clocks is None else clocks.day,
             event_type=np.array([order[name] for name in event_type], np.int64)[kept],
             count=counts[kept],
             value=values[kept],
-            calendar=calendar,
+            calendar=calendar or clocks is not None,
+            clocks=clocks,
             notices=(*notices, *_count_notices(sorted_people, user, owner)),
         )
 
@@ -197,6 +217,7 @@ class Dataset:
             event_type=np.concatenate([self.event_type, np.full(len(user), _DUE)]),
             count=np.concatenate([self.count, np.ones(len(user))]),
             value=np.concatenate([self.value, np.full(len(user), np.nan)]),
+            clocks=None if self.clocks is None else self.clocks.and_days(due[item]),
         )
 
     def snapshot(self, cutoff_day: int | None) -> Snapshot:
@@ -223,11 +244,13 @@ class Dataset:
         if not len(kept):
             raise DataError("nobody was observed at the cut-off day; choose another --cutoff-day")
         days_observed = np.minimum(observed, WINDOW_DAYS)
+        index = as_of[self.user] - self.day
+        inside = (index >= 0) & (index < np.maximum(days_observed, 0)[self.user])
         return Snapshot(
             users=tuple(self.people.users[i] for i in kept),
             groups=tuple(self.people.groups[i] for i in kept),
-            daily=self._daily(as_of, days_observed)[kept],
-            context=self._context(as_of, days_observed)[kept],
+            daily=self._daily(index, inside)[kept],
+            context=self._context(as_of, days_observed, inside)[kept],
             labels={name: values[kept] for name, values in self.people.labels.items()},
             notices=(*self.notices, *notices),
         )
@@ -250,9 +273,7 @@ class Dataset:
             )
         return origin + cutoff_day
 
-    def _daily(self, as_of: Days, days_observed: Days) -> npt.NDArray[np.float32]:
-        index = as_of[self.user] - self.day
-        inside = (index >= 0) & (index < np.maximum(days_observed, 0)[self.user])
+    def _daily(self, index: Days, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         shape = (len(self.people.users), WINDOW_DAYS, len(EVENT_TYPES))
         user, past, kind = self.user[inside], index[inside].astype(np.int64), self.event_type[inside]
         cell = (user * WINDOW_DAYS + past) * len(EVENT_TYPES) + kind
@@ -271,7 +292,10 @@ class Dataset:
             daily[..., channel] = total.reshape(shape)
         return daily
 
-    def _context(self, as_of: Days, days_observed: Days) -> npt.NDArray[np.float32]:
+    def _context(
+        self, as_of: Days, days_observed: Days, inside: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float32]:
+        acts = np.where(inside & (self.event_type != _DUE), self.count, 0.0)
         columns = {
             "days_observed": days_observed,
             "account_age_days": as_of - self.people.days("account_since"),
@@ -282,6 +306,7 @@ class Dataset:
             "goals_active": self.people.days("goals_active"),
             "goals_overdue": self.people.days("goals_overdue"),
             **(_calendar(as_of) if self.calendar else {}),
+            **({} if self.clocks is None else self.clocks.context(as_of, self.user, acts)),
         }
         unknown = np.full(len(as_of), np.nan)
         context = np.stack([columns.get(name, unknown) for name in CONTEXT], axis=1)

@@ -180,12 +180,14 @@ def test_dates_of_people_become_ages(folder: Path) -> None:
         "goal_total_days": 30,
         "goals_completed_before": 2,
         "progress": 0.5,
-        "hours_since_last_act": -1,
+        "hours_since_last_act": pytest.approx(
+            62, abs=1e-3
+        ),  # from 10:00 on the third to the end of the fifth
         "weekday": 3,  # 2026-03-05 was a Thursday
-        "hour_of_day": -1,
+        "hour_of_day": 23,
         "day_of_month": 5,
         "day_of_year": 64,
-        "morning_acts": -1,
+        "morning_acts": 2,
         "goals_active": 3,
         "goals_overdue": 0,
     }

@@ -20,10 +20,12 @@ from feature_spec.instants import (
     FIRST_INSTANT,
     LAST_INSTANT,
     Instants,
+    last_instant,
     local_day,
     local_days,
     local_milliseconds,
     local_moment,
+    parse_date,
     parse_instant,
     zone,
     zone_offsets,
@@ -153,6 +155,41 @@ def test_dates_that_a_zone_left_out() -> None:
         assert np.datetime_as_string(local_days(both, zone(name)).astype("datetime64[D]")).tolist() == [
             *dates
         ]
+
+
+@given(st.sampled_from(ALL) | st.sampled_from(ODD), st.integers(0, 84_005))
+def test_the_last_instant_of_a_day(name: str, day: int) -> None:
+    where = zone(name)
+    last = last_instant(day, where)
+    assert local_day(last, where) == day or (local_day(last + 1, where), local_day(last, where)) == (
+        day + 1,
+        day - 1,
+    )
+    # Nothing for a day after it is on that day again, wherever clocks are moved.
+    later = last + 1 + np.arange(0, DAY_MS, 600_000)
+    assert (local_days(later[later <= LAST_INSTANT], where) > day).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "date", "last"),
+    [
+        ("UTC", "2026-03-31", "2026-03-31T23:59:59.999Z"),
+        ("Europe/Berlin", "2026-03-29", "2026-03-29T21:59:59.999Z"),
+        ("America/St_Johns", "2006-10-28", "2006-10-29T03:29:59.999Z"),  # clocks came to this day again
+        ("Pacific/Apia", "2011-12-30", "2011-12-30T09:59:59.999Z"),  # left out: the end of the 29th
+        ("Asia/Pyongyang", "2018-05-04", "2018-05-04T14:59:59.999Z"),
+        ("Pacific/Kiritimati", "2199-12-31", "2199-12-31T09:59:59.999Z"),
+        ("Pacific/Pago_Pago", "1970-01-01", "1970-01-02T10:59:59.999Z"),
+    ],
+)
+def test_the_last_instant_of_special_days(name: str, date: str, last: str) -> None:
+    assert last_instant(parse_date(date), zone(name)) == parse_instant(last)
+
+
+@pytest.mark.parametrize("day", [-1, 84_006, 10**9])
+def test_refuses_the_last_instant_of_other_centuries(day: int) -> None:
+    with pytest.raises(DataError, match="outside of 1970 to 2199"):
+        last_instant(day, UTC)
 
 
 def test_other_kinds_of_zones_and_shapes() -> None:
