@@ -25,7 +25,7 @@ FAILURES = (ConverterError, EdgeError, FeatureSpecError, ParityError, Quantizati
 
 COMMANDS = {
     "demo": ("coach_edge.demo.command:demo", "Everything once, on this machine, no network needed."),
-    "features": ("feature_spec.commands:features", "Definitions, batch features, golden vectors."),
+    "features": ("coach_edge.catalogue:features", "Definitions, batch features, golden vectors, catalogue."),
     "train": ("converters.commands:train", "Fit a model of the zoo; held-out metrics with intervals."),
     "zoo": ("converters.commands:zoo", "The models that come with the product."),
     "convert": ("converters.commands:convert", "A trained model as TFLite, Core ML and ONNX twins."),

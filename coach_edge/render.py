@@ -13,7 +13,7 @@ import click
 INDENT = "  "
 _GAP = "  "
 _FOLD = 44
-_WIDE = 170
+_WIDE = 176
 
 
 def render(result: object) -> None:

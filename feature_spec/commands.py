@@ -14,15 +14,13 @@ from typing import Any, TypeVar
 import click
 
 from feature_spec.codegen.languages import LANGUAGES, generate
-from feature_spec.definition import Feature, FeatureSpec
+from feature_spec.definition import FeatureSpec
 from feature_spec.errors import CompatError, DataError, DefinitionError
-from feature_spec.expression_text import core_form
 from feature_spec.files import write_whole
 from feature_spec.ingest import DataFiles, load
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.prebuilt import PREBUILT
-from feature_spec.program import flatten
-from feature_spec.units import UNITS
+from feature_spec.registry import REGISTRY, STATUSES, listing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,29 +93,33 @@ def features() -> None:
 
 
 @features.command("list")
-def list_features() -> dict[str, Any]:
-    """List the prebuilt features with unit and range."""
+@click.option(
+    "--group", type=click.Choice([group.name for group in REGISTRY.groups]), help="Of one group only."
+)
+@click.option("--status", type=click.Choice(STATUSES), help="Of one status only.")
+def list_features(group: str | None, status: str | None) -> dict[str, Any]:
+    """List every name of the registry: computed, declared as an input, or derived from text; unit, range, formula."""
     rows = [
-        {key: getattr(feature, key) for key in ("name", "version", "unit", "low", "high", "missing")}
-        for feature in PREBUILT.features
+        row
+        for row in listing.rows(REGISTRY)
+        if group in (None, row["group"]) and status in (None, row["status"])
     ]
-    return {"features": rows, "fingerprint": PREBUILT.fingerprint()}
+    return {
+        "features": rows,
+        "count": {kind: found for kind in STATUSES if (found := sum(row["status"] == kind for row in rows))},
+        "prebuilt": PREBUILT.names,
+        "fingerprint": PREBUILT.fingerprint(),
+    }
 
 
 @features.command("show")
-@click.argument("name", type=click.Choice(PREBUILT.names))
+@click.argument("name")
 def show_feature(name: str) -> dict[str, Any]:
     """Show one definition: formula, unit, range, time to live, where it comes from, and what evaluators compute."""
-    feature: Feature = PREBUILT[name]
-    document = feature.to_json()
-    return {
-        **{key: value for key, value in document.items() if key not in {"expression", "known"}},
-        "counts": str(UNITS[feature.unit]),
-        "formula": feature.formula,
-        "known_where": "always" if feature.known is None else str(feature.known),
-        "core": core_form(flatten([feature.guarded])),
-        "definition": {"expression": document["expression"], "known": document["known"]},
-    }
+    try:
+        return listing.shown(REGISTRY, name)
+    except DefinitionError as error:
+        raise click.BadParameter(str(error), param_hint="NAME") from None
 
 
 @features.command("compat")

@@ -17,6 +17,7 @@ from feature_spec.commands import data_options, features, write_atomically
 from feature_spec.dataset import DataFiles, load
 from feature_spec.errors import DataError, FeatureSpecError
 from feature_spec.numpy_evaluator import evaluate
+from feature_spec.registry import REGISTRY, STATUSES
 
 EVENTS = "user_id,day,event_type,count\na,1,session,1\nb,2,message,4\na,3,task_due,1\n"
 
@@ -34,7 +35,19 @@ def events(tmp_path: Path) -> Path:
 
 def test_list_and_show_return_json() -> None:
     listed = run("list").return_value
-    assert [row["name"] for row in listed["features"]] == list(PREBUILT.names)
+    rows = {row["name"]: row for row in listed["features"]}
+    assert list(rows) == list(REGISTRY.names)
+    assert listed["prebuilt"] == PREBUILT.names
+    for feature in PREBUILT.features:
+        shown = {
+            key: getattr(feature, key)
+            for key in ("version", "unit", "low", "high", "missing", "ttl_s", "formula")
+        }
+        assert {key: rows[feature.name][key] for key in shown} == shown
+    assert {rows["age"]["status"], rows["season"]["status"], rows["openness_score"]["status"]} == set(
+        STATUSES
+    )
+    assert rows["age"]["formula"] is None
     assert listed["fingerprint"] == PREBUILT.fingerprint()
     shown = run("show", "completion_rate").return_value
     assert shown["formula"] == "ratio(sum_days(count[task_done]), sum_days(count[task_due]))"
@@ -53,7 +66,18 @@ def test_list_and_show_return_json() -> None:
 
 
 def test_an_unknown_feature_is_wrong_usage() -> None:
-    assert CliRunner().invoke(features, ["show", "mood"]).exit_code == 2
+    result = CliRunner().invoke(features, ["show", "mood"])
+    assert result.exit_code == 2
+    assert "did you mean current_mood_encoding?" in result.output
+
+
+@pytest.mark.parametrize("name", REGISTRY.names)
+def test_every_name_can_be_shown(name: str) -> None:
+    shown = run("show", name).return_value
+    json.dumps(shown)
+    assert shown["name"] == name
+    assert {"group", "status", "unit", "low", "high", "missing", "ttl_s", "meaning", "source"} <= set(shown)
+    assert ("formula" in shown) == (shown["status"] == "computed") != ("why_declared" in shown)
 
 
 def test_compute_writes_what_the_evaluator_says(events: Path, tmp_path: Path) -> None:
