@@ -12,6 +12,7 @@ from device_tests.faults.site import MODEL, SECRET, Site, state_of, tree
 from device_tests.simulator.models import ROW
 from edge_sdk.erasing import INTENT, EraseScope, Receipt
 from edge_sdk.errors import EdgeError, NotAvailable
+from edge_sdk.features import places
 from edge_sdk.health.queue import FOLDER as TELEMETRY
 from edge_sdk.store import State, System
 from edge_sdk.store.cache import KEYS
@@ -22,7 +23,9 @@ SLACK: Final = 1 << 20
 
 _PLAINTEXT: Final = (SECRET, b"bundle.json")
 _CANARY: Final = 64
-_FOLDERS: Final = frozenset({"blobs", "holds", "lock", "partial", "states", KEYS, TELEMETRY})
+_FOLDERS: Final = frozenset(
+    {"blobs", "holds", "lock", "partial", "states", KEYS, TELEMETRY, places.FOLDER, places.LOCK}
+)
 
 
 class Violation(NamedTuple):

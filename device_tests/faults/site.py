@@ -18,6 +18,7 @@ from edge_sdk.crypto.credentials import DeviceCredential
 from edge_sdk.crypto.data_key import DataKey
 from edge_sdk.crypto.sealing import AppKey, Sealed
 from edge_sdk.erasing import EraseScope
+from edge_sdk.features import FeatureSettings
 from edge_sdk.health.telemetry import TelemetrySettings
 from edge_sdk.store import Cache, Disk, State, System
 from edge_sdk.update.retrying import RetryPolicy
@@ -60,6 +61,7 @@ class Site:
         canaries: what the device had that must be gone then.
         keys: of bundles of the tier device-key, by digest.
         tells: whether the app agreed to telemetry.
+        features: bounds of the feature store; those of the SDK by default.
     """
 
     repository: Repository
@@ -74,6 +76,7 @@ class Site:
     canaries: list[bytes] = field(default_factory=list)
     keys: dict[str, DataKey] = field(default_factory=dict)
     tells: bool = False
+    features: FeatureSettings | None = None
 
     def __post_init__(self) -> None:
         assert self.tier in TIERS
@@ -132,6 +135,7 @@ class Site:
             system=system,
             transport=(transport or Network(self.repository)) if online else None,
             telemetry=TelemetrySettings() if self.tells else None,
+            features=self.features,
             retry=RetryPolicy(rest=lambda control, seconds: None),
             capabilities=frozenset({"tflite"}),
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from device_tests.errors import ToolMissing
-from device_tests.faults import corruptions, ext4, network, running, syscalls, telemetry
+from device_tests.faults import corruptions, ext4, features, network, running, syscalls, telemetry
 from device_tests.faults.corruptions import Damage
 from device_tests.faults.report import Report
 from device_tests.faults.running import Progress, unwatched
@@ -76,6 +76,7 @@ def run(parts: Sequence[str] = PARTS, every: int = 1, progress: Progress = unwat
             if part == "disk":
                 outcome.reports[part] = running.run(every=every, progress=progress)
                 outcome.reports[part].merge(telemetry.run(every, progress))
+                outcome.reports[part].merge(features.run(every, progress))
             elif part == "network":
                 outcome.reports[part] = network.run(every, progress)
             elif part == "system calls":

@@ -83,6 +83,8 @@ def add(
     repeated = len(fresh) - len(new)
     before = users.begin(label, Profile()) if user is None else user
     if not len(new):
+        # Who recorded them may have died, or been refused, before they were sure to stay.
+        users.settle()
         return Recorded(0, repeated, too_old, Dropped())
     profile = before.tail.profile.watched_from(min(now_ms, int(new["instant"].min())))
     _after, dropped = users.write(before, profile, new, now_ms)

@@ -35,18 +35,20 @@ class Tail:
     Attributes:
         life: random, of this life of the user.
         start: number of the first event.
+        at: instant in milliseconds at which something was told last.
         profile: what is known besides events.
         events: in the order in which they came.
     """
 
     life: str
     start: int
+    at: int
     profile: Profile
     events: Columns
 
     def to_bytes(self) -> bytes:
-        header = {"kind": "tail", "life": self.life, "start": self.start, "profile": self.profile.to_json()}
-        return _to_bytes(header, self.events)
+        header = {"kind": "tail", "life": self.life, "start": self.start, "at": self.at}
+        return _to_bytes({**header, "profile": self.profile.to_json()}, self.events)
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str) -> Tail:
@@ -56,7 +58,7 @@ class Tail:
             FormatError: it is damaged.
         """
         f, events = _from_bytes(data, "tail", what)
-        return cls(f.text("life"), f.integer("start"), Profile.from_json(f), events)
+        return cls(f.text("life"), f.integer("start"), f.integer("at"), Profile.from_json(f), events)
 
 
 @dataclass(frozen=True, eq=False)

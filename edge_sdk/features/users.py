@@ -213,7 +213,7 @@ class Users:
     def begin(self, label: str, profile: Profile) -> User:
         """A user of whom nothing is known, not written yet."""
         life = self._disk.system.random(8).hex()
-        return User(self.folder / f"{label}.tail", None, Tail(life, 0, profile, nothing()))
+        return User(self.folder / f"{label}.tail", None, Tail(life, 0, 0, profile, nothing()))
 
     def write(self, user: User, profile: Profile, new: Columns, now_ms: int) -> tuple[User, Dropped]:
         """Add events to a user, inside of :meth:`writing`; when this returns, they are on the disk.
@@ -233,7 +233,7 @@ class Users:
             user, dropped = self._merge(user, now_ms)
             recent = user.recent
         start = user.tail.start if user.main is None else max(user.tail.start, user.main.next)
-        tail = Tail(user.tail.life, start, profile, np.concatenate((recent, new)))
+        tail = Tail(user.tail.life, start, max(now_ms, 0), profile, np.concatenate((recent, new)))
         data = tail.to_bytes()
         dropped += self._make_room(user, len(data), now_ms)
         self._write(user.tail_path, data)
@@ -255,6 +255,11 @@ class Users:
 
     def _write(self, path: Path, data: bytes) -> None:
         self._disk.write(path, data)
+
+    def settle(self) -> None:
+        """See to it that what is there stays, inside of :meth:`writing`: contents were on the disk before names."""
+        self._disk.sync_folder(self.folder)
+        self._disk.sync_folder(self.folder.parent)
 
     def remove(self, label: str) -> tuple[int, int]:
         """Remove the files of a user, inside of :meth:`writing`.
@@ -297,11 +302,7 @@ class Users:
         room = self._settings.max_bytes - need - _REST - sum(stamp[1] for stamp in stamps.values())
         if room >= 0:
             return Dropped()
-        others = sorted(
-            (stamp[2], name.removesuffix(".tail"))
-            for name, stamp in stamps.items()
-            if name.endswith(".tail") and name != user.tail_path.name
-        )
+        others = sorted((self._told_at(label), label) for label in self.labels() if label != mine)
         dropped = Dropped()
         for _, label in others:  # 1: what no feature looks at
             if room >= 0:
@@ -335,6 +336,14 @@ class Users:
             return 0, Dropped()
         self._write(self.folder / f"{label}.main", replace(user.main, events=kept).to_bytes())
         return gone * EVENT_BYTES, Dropped(old=gone)
+
+    def _told_at(self, label: str) -> int:
+        """When something was told last of a user; not by the age of his file, which a backup makes anew."""
+        try:
+            user = self.read(label)
+        except FormatError:
+            return 0
+        return 0 if user is None else user.tail.at
 
     def _events_of(self, label: str) -> int:
         try:
