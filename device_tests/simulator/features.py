@@ -68,9 +68,9 @@ class StubModel:
 
     def __post_init__(self) -> None:
         self.feature_spec = spec_bytes(self.spec)
-        names = [(f.name, f.missing) for f in self.spec.features] + [(name, 0.5) for name in self.extra]
-        features = tuple(FeatureInput(name, "", 0.0, 1.0, missing) for name, missing in names)
-        self.record = StubRecord(features, hashlib.sha256(self.feature_spec).hexdigest())
+        computed = [FeatureInput(f.name, f.unit, f.low, f.high, f.missing) for f in self.spec.features]
+        reported = [FeatureInput(name, "", 0.0, 1.0, 0.5) for name in self.extra]
+        self.record = StubRecord((*computed, *reported), hashlib.sha256(self.feature_spec).hexdigest())
 
 
 def stub(spec: FeatureSpec = FEATURES_SPEC, extra: tuple[str, ...] = ()) -> LoadedModel:

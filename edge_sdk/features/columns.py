@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from feature_spec.day_input import Event
+from feature_spec.events import Event
 from feature_spec.vocabulary import EVENT_TYPES, WINDOW_DAYS
 
 DTYPE: Final = np.dtype(

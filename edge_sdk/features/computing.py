@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from edge_sdk.errors import FormatError
 from edge_sdk.features.columns import Columns
 from edge_sdk.features.vector import Computed, Status
 from feature_spec.canonical import fingerprint
-from feature_spec.day_input import Context, DayInput, Event, day_input
-from feature_spec.definition import Feature, FeatureSpec
+from feature_spec.day_context import Context
+from feature_spec.day_input import DayInput, day_input_of_columns
+from feature_spec.definition import DEFAULT_TTL_S, Feature, FeatureSpec
+from feature_spec.events import EventColumns
 from feature_spec.expression import where
 from feature_spec.instants import local_moment
 from feature_spec.instants import zone as zone_named
 from feature_spec.numpy_evaluator import evaluate
-from feature_spec.vocabulary import EVENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-DEFAULT_TTL_S: Final = 3600.0
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Definitions:
@@ -68,7 +64,7 @@ class Definitions:
         self._known_at = {f.name: len(computed) + at for at, f in enumerate(known_if)}
         self._spec = FeatureSpec((*computed, *(_known(f, at) for at, f in enumerate(known_if))))
         self._spec.program  # noqa: B018  flattened now, and not under somebody's deadline
-        ttl = {f.name: float(getattr(f, "ttl_s", DEFAULT_TTL_S)) for f in computed}
+        ttl = {f.name: float(f.ttl_s) for f in computed}
         self._ttl_s = ttl
         self.least_ttl_s = min(ttl.values())
 
@@ -125,21 +121,10 @@ def tensors(events: Columns, as_of_ms: int, zone: str, context: Context) -> DayI
     Raises:
         DayInputError: a rule is broken, such as observation that begins after the as-of day.
     """
-    return day_input(map(_event, events), _text(as_of_ms), zone, context)
-
-
-def _event(row: Any) -> Event:
-    return Event(
-        _text(int(row["instant"])),
-        EVENT_TYPES[row["type"]],
-        int(row["count"]),
-        None if np.isnan(row["value"]) else float(row["value"]),
-    )
-
-
-def _text(instant_ms: int) -> str:
-    moment = _EPOCH + timedelta(milliseconds=instant_ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    columns = EventColumns(
+        events["instant"], events["type"], events["count"], events["value"]
+    )  # repeats were refused when they were recorded
+    return day_input_of_columns(columns, as_of_ms, zone, context)
 
 
 def observed(context: Context, since_ms: int | None, floor_ms: int, zone: str) -> Context:

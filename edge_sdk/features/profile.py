@@ -10,7 +10,7 @@ from typing import Any, Final
 from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, InputError
 from edge_sdk.features.clocks import Reading
-from feature_spec.day_input import Context
+from feature_spec.day_context import Context
 from feature_spec.errors import DayInputError
 
 MOST_CONTEXTS: Final = 32

@@ -12,8 +12,8 @@ from edge_sdk.features.columns import WINDOW_MS, Columns, columns_of, same
 from edge_sdk.features.profile import Profile
 from edge_sdk.features.receipts import Dropped, Recorded
 from edge_sdk.features.users import User, Users
-from feature_spec.day_input import Event
 from feature_spec.errors import DayInputError
+from feature_spec.events import Event
 
 MOST_AT_ONCE: Final = 5_000
 USER_KEY: Final = "user_id"

@@ -17,7 +17,7 @@ from edge_sdk.errors import FormatError, InputError
 from edge_sdk.features import recording
 from edge_sdk.features.clocks import age_between
 from edge_sdk.features.columns import goal_key, nothing
-from edge_sdk.features.computing import DEFAULT_TTL_S, Definitions
+from edge_sdk.features.computing import Definitions
 from edge_sdk.features.forgetting import erase_user
 from edge_sdk.features.measuring import FeatureStats, Measures
 from edge_sdk.features.profile import EVERY_GOAL, NAME, Profile, Report
@@ -31,9 +31,10 @@ from edge_sdk.features.vectors import Vectors
 from edge_sdk.predict.counters import FEATURE_HIT, FEATURE_MISS
 from edge_sdk.store.disk import Disk
 from edge_sdk.store.system import Clock
-from feature_spec.day_input import Context, Event
-from feature_spec.definition import FeatureSpec
+from feature_spec.day_context import Context
+from feature_spec.definition import DEFAULT_TTL_S, FeatureSpec
 from feature_spec.errors import DayInputError, FeatureSpecError
+from feature_spec.events import Event
 
 if TYPE_CHECKING:
     from edge_sdk.loading import LoadedModel

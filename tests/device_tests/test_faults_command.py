@@ -42,7 +42,7 @@ def test_what_cannot_be_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_part_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, object]] = []
-    for name in ("running", "telemetry", "network", "syscalls", "ext4", "corruptions"):
+    for name in ("running", "telemetry", "features", "network", "syscalls", "ext4", "corruptions"):
 
         def note(*args: object, name: str = name, **options: object) -> object:
             seen.append((name, options.get("every", args[0] if args else None)))
@@ -50,7 +50,14 @@ def test_every_part_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(getattr(suite, name), "run", note)
     assert suite.run(every=4).damage is not None
-    shares = [("running", 4), ("telemetry", 4), ("network", 4), ("syscalls", 12), ("ext4", 12)]
+    shares = [
+        ("running", 4),
+        ("telemetry", 4),
+        ("features", 4),
+        ("network", 4),
+        ("syscalls", 12),
+        ("ext4", 12),
+    ]
     assert seen == [*shares, ("corruptions", 1500)]
 
 

@@ -14,8 +14,8 @@ from device_tests.simulator.features import FEATURES_SPEC, stub
 from edge_sdk.errors import InputError, NotAvailable
 from edge_sdk.features import FeatureSettings, Recorded, Status
 from edge_sdk.features.receipts import Dropped
-from feature_spec.day_input import Event
 from feature_spec.definition import FeatureSpec
+from feature_spec.events import Event
 from feature_spec.expression import context
 from tests.edge_sdk.features.conftest import World
 
