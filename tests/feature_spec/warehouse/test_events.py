@@ -22,6 +22,7 @@ from feature_spec.vocabulary import CONTEXT, EVENT_TYPES
 from feature_spec.warehouse import bucketing
 from feature_spec.warehouse.duckdb_engine import DuckDB
 from tests.feature_spec.inputs import Cells
+from tests.feature_spec.trees import named
 from tests.feature_spec.warehouse.logs import features, tables
 from tests.feature_spec.warehouse.test_agreement import TOLERANCE, worst
 
@@ -37,7 +38,7 @@ CONTEXT_SPEC = FeatureSpec(
         Feature(
             name=f"entry_{name}",
             version=1,
-            unit="score",
+            unit=named(context(name))[0],
             low=-1,
             high=2**24,
             missing=0,
