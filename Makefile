@@ -34,15 +34,16 @@ $(OLD_PHONE)/.ready: requirements/old-phone.txt $(READY)
 	$(BIN)/uv pip install --quiet --python $(OLD_PHONE)/bin/python --require-hashes -r requirements/old-phone.txt
 	@touch $(OLD_PHONE)/.ready
 
-# Installed into a folder of their own, with hashes and without install scripts; the lock file names no registry.
+# Installed into a folder of their own, with hashes and without install scripts; the lock file names no registry. The
+# compiler of Dart is the one that Dart Sass brings for 32-bit Linux, hence --force; 64-bit Linux runs it too.
 COMPILERS := $(VENV)/compilers
 
-compilers: $(COMPILERS)/.ready ## tsc and kotlinc from npm, for the tests of the generated sources (kotlinc needs Java)
+compilers: $(COMPILERS)/.ready ## what compiles the generated sources in tests: tsc, kotlinc (needs Java) and dart, from npm
 
 $(COMPILERS)/.ready: requirements/compilers/package.json requirements/compilers/package-lock.json $(READY)
 	rm -rf $(COMPILERS) && mkdir -p $(COMPILERS)
 	cp requirements/compilers/package.json requirements/compilers/package-lock.json $(COMPILERS)
-	npm ci --prefix $(COMPILERS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm ci --prefix $(COMPILERS) --force --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $(COMPILERS)/.ready
 
 demo: install ## the main job, end to end, on this machine (a minute or two)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import timedelta
 from typing import Any, Final
 
+from feature_spec.errors import DataError
+from feature_spec.instants import local_moment, parse_instant, zone
 from feature_spec.vocabulary import EVENT_TYPES
 
 _TEXTS: Final = ("observed_since", "account_since", "goal_start")
@@ -32,6 +36,22 @@ def encoded(document: Any) -> str:
         *(_whole(known(key)) for key in _COUNTS),
     ]
     return "".join([*map(_event, events), " ".join(["input", *words]), "\n"])
+
+
+def zone_lines(document: Any) -> str:
+    """The zone of an input, where there is one, with its offset in milliseconds at every instant that matters."""
+    try:
+        where = zone(document["zone"])
+    except DataError:
+        return ""
+    lines = [f"zone {_text(document['zone'])}\n"]
+    for timestamp in (document["as_of"], *(event["timestamp"] for event in document["events"])):
+        with contextlib.suppress(DataError):
+            instant = parse_instant(timestamp)
+            offset = local_moment(instant, where).utcoffset()
+            assert offset is not None
+            lines.append(f"offset {instant} {offset // timedelta(milliseconds=1)}\n")
+    return "".join(lines)
 
 
 def _event(event: Any) -> str:

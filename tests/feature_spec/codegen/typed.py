@@ -43,11 +43,16 @@ def sayable() -> list[tuple[dict[str, Any], str]]:
     return found
 
 
-def mismatches(ask: Ask) -> list[str]:
-    """The names of the vectors that were answered wrongly, be it in one of the operators."""
+def mismatches(ask: Ask, more: Callable[[Any], str] = lambda _: "") -> list[str]:
+    """The names of the vectors that were answered wrongly, be it in one of the operators.
+
+    Args:
+        ask: the program.
+        more: lines before those of an input.
+    """
     pairs = sayable()
     expected = [vector for vector, _ in pairs]
-    answers = ask("".join(lines for _, lines in pairs))
+    answers = ask("".join(more(vector["input"]) + lines for vector, lines in pairs))
     own, wrong = len(PREBUILT.features), []
     for vector, answer in zip(expected, answers, strict=True):
         if "features" in answer and "output" in vector:
