@@ -25,6 +25,10 @@ INPUTS: Final[dict[str, tuple[int, ...]]] = {
 """The inputs' shapes, without the users."""
 
 
+_BEYOND: Final = np.float32(3e38)
+"""So much more than any number of the input that whatever is this far below it is below any constant."""
+
+
 def feature_model(spec: FeatureSpec) -> bytes:
     """Make the TFLite model that computes ``spec`` on the device.
 
@@ -112,7 +116,21 @@ class _Emitter:
         if step.op == "less":
             smaller, larger = step.args
             return self._operators["less"](self._threshold(smaller, -np.inf), self._threshold(larger, np.inf))
+        if step.op == "div":
+            left, right = step.args
+            never_zero = isinstance(self._values[right], np.ndarray) and bool(self._number(right).all())
+            return self._operators["div"](self._number(left), self._divisor(left, right), never_zero)
         return self._operators[step.op](*[self._number(index) for index in step.args])
+
+    def _divisor(self, left: int, right: int) -> Any:
+        value = self._number(right)
+        if not isinstance(value, np.ndarray) or isinstance(self._values[left], np.ndarray):
+            return value
+        if (np.abs(np.frexp(value)[0]) == 0.5).all():
+            return value
+        # Converters turn a division by a constant into a multiplication by its reciprocal, and 41 * (1 / 41) is less
+        # than 1 in float32. So they must not see that it is one; by a power of two it makes no difference.
+        return self._tf.maximum(self._context[:, :1] - _BEYOND, value)
 
     def _threshold(self, index: int, away: float) -> Any:
         """A side of a comparison; a constant is rounded to where every float32 keeps its side of it."""

@@ -31,7 +31,7 @@ def operators(tf: Any) -> Mapping[str, Callable[..., Any]]:
             "add": tf.add,
             "sub": tf.subtract,
             "mul": tf.multiply,
-            "div": lambda left, right: _divide(tf, left, right),
+            "div": lambda left, right, never_zero=False: _divide(tf, left, right, never_zero),
             "mod": lambda left, right: _modulo(tf, left, right),
             "min": tf.minimum,
             "max": tf.maximum,
@@ -84,8 +84,8 @@ def _where(tf: Any, condition: Any, then: Any, otherwise: Any) -> Any:
     return flag * then + (1.0 - flag) * otherwise
 
 
-def _divide(tf: Any, left: Any, right: Any) -> Any:
-    if isinstance(right, np.ndarray) and right.all():
+def _divide(tf: Any, left: Any, right: Any, never_zero: bool) -> Any:
+    if never_zero:
         return tf.divide(left, right)
     # The divisor is replaced before dividing: selecting afterwards would let 0 / 0 = NaN into the graph.
     zero = tf.equal(right, 0.0)

@@ -70,7 +70,7 @@ FORMULAS: Final[dict[str, Expression]] = {
     "min_and_max": sum_days(minimum(_SESSIONS, 2) + maximum(_ACTS, 3)),
     "less": sum_days(less(_SESSIONS, daily("count", "message"))),
     "less_than_a_number_of_the_input": less(context("progress"), 0.3) + less(0.7, context("progress")),
-    "less_than_a_share": less(sum_days(_SESSIONS) / 49, 1),
+    "less_than_a_share": less(sum_days(_SESSIONS) / 41, 1),  # 41 * (1 / 41) is less than 1 in float32
     "where": sum_days(where(_SESSIONS, _WORTH, _ACTS)),
     "where_days_choose_scalars": sum_days(where(_SESSIONS, _AGE, 3)),
     "where_days_choose_constants": sum_days(where(less(_SESSIONS, 1), 2, -1)),

@@ -37,7 +37,7 @@ def column(*numbers: float) -> np.ndarray:
 def test_division_by_zero_gives_zero(tf: Any, ops: Mapping[str, Any]) -> None:
     left, right = column(0, 3, -3, 6, 0), column(0, 0, 0, 4, 5)
     assert ops["div"](tf.constant(left), tf.constant(right)).numpy().tolist() == [[0], [0], [0], [1.5], [0]]
-    assert ops["div"](tf.constant(left), np.array([[4.0]], np.float32)).numpy()[3] == 1.5
+    assert ops["div"](tf.constant(left), np.array([[4.0]], np.float32), True).numpy()[3] == 1.5
     assert not ops["div"](tf.constant(left), np.array([[0.0]], np.float32)).numpy().any()
 
 
