@@ -132,6 +132,14 @@ def train(
     help=f"How to store the numbers: {', '.join(RECIPES)}. Repeatable; {FP32.name} is always made.",
 )
 @click.option(
+    "--input",
+    "takes",
+    type=click.Choice(("features", "days")),
+    default="features",
+    show_default=True,
+    help="What the model takes: its features, or the day input, from which the same graph computes them.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
@@ -145,33 +153,39 @@ def train(
     help="Where the randomness comes from when MODEL is a zoo model and has to be trained first.",
 )
 def convert(
-    model: str, targets: tuple[str, ...], recipes: tuple[str, ...], out: Path, seed: int
+    model: str, targets: tuple[str, ...], recipes: tuple[str, ...], takes: str, out: Path, seed: int
 ) -> dict[str, Any]:
     """Convert MODEL, a directory written by `edge train`, or zoo:NAME, and prove that the twins agree.
 
     A zoo model is fitted on its synthetic population first. The twins answer 1,000 rows that took no part in
     training: of people set aside, and made-up ones where those are too few. Nothing is written unless all agree
-    with the source.
+    with the source. Models that take days are judged by their decisions: a last digit of a feature may be the other
+    branch of a tree.
     """
     from converters import pipeline
-    from converters.targets.plan import plans
     from converters.zoo.catalogue import PREFIX
-    from converters.zoo.comparison import comparison_rows
+    from converters.zoo.comparison import comparison_days, comparison_rows
     from converters.zoo.model_dir import load_model
     from converters.zoo.training import synthetic_data, train
 
-    plans(targets, recipes)
+    pipeline.wanted_plans(targets, recipes, days=takes == "days")
     if model.startswith(PREFIX):
         trained = train(model, synthetic_data(seed), seed=seed, progress=_progress()).model
     else:
         trained = load_model(Path(model))
-    compared = comparison_rows(trained)
+    if takes == "days":
+        days = comparison_days(trained)
+        rows: Any = days
+        counts = {"people": 0, "made_up": len(days)}
+    else:
+        compared = comparison_rows(trained)
+        rows, counts = compared.rows, {"people": compared.people, "made_up": compared.made_up}
     conversion = pipeline.convert_ensemble(
-        trained.ensemble, targets, recipes, rows=compared.rows, progress=_progress()
+        trained.ensemble, targets, recipes, rows=rows, progress=_progress()
     )
     pipeline.write_conversion(conversion, out)
-    rows = {"people": compared.people, "made_up": compared.made_up}
-    return {"model": trained.training.model, "out": str(out), "rows": rows, **conversion.to_json()}
+    model_name = trained.training.model
+    return {"model": model_name, "input": takes, "out": str(out), "rows": counts, **conversion.to_json()}
 
 
 def _progress() -> Progress:

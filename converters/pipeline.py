@@ -13,10 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from converters.days import DayInputs
 from converters.ensemble import Ensemble
-from converters.errors import ConversionError, GateError
+from converters.errors import ConversionError, GateError, UnsupportedError
 from converters.gates import TwinsReport, check, compare_twins
-from converters.sources import Source, ensemble_source
+from converters.sources import Source, days_source, ensemble_source
 from converters.targets import Artifact, Plan, plan, plans
 from converters.zoo.progress import Progress, silent
 from quantization.errors import QuantizationError
@@ -52,12 +53,28 @@ class Conversion:
         }
 
 
+def wanted_plans(targets: Sequence[str], recipes: Sequence[str], *, days: bool) -> tuple[Plan, ...]:
+    """What to make, checked before any time is spent.
+
+    Raises:
+        UnsupportedError: as ``convert_ensemble``.
+    """
+    wanted = plans(tuple(targets), tuple(recipes))
+    changing = [each.recipe.name for each in wanted if each.recipe.changes_weights]
+    if days and changing:
+        raise UnsupportedError(
+            f"a model that takes days cannot be stored as {changing[0]}, which would change the weights that its "
+            f"features are made with; use {FP32.name}"
+        )
+    return wanted
+
+
 def convert_ensemble(
     ensemble: Ensemble,
     targets: Sequence[str],
     recipes: Sequence[str] = (FP32.name,),
     *,
-    rows: NDArray[np.float32],
+    rows: NDArray[np.float32] | DayInputs,
     progress: Progress = silent,
 ) -> Conversion:
     """Convert a model for every target, quantize where a recipe says so, and prove that all twins agree.
@@ -67,19 +84,20 @@ def convert_ensemble(
         targets: of ``converters.targets.TARGETS``.
         recipes: of ``quantization.recipes.RECIPES``; each is made for the targets that can have it, and
             float32, the reference on a device, for all of them.
-        rows: float32 [n, F] on which the twins are compared, n at least 1; best people held out of training.
+        rows: float32 [n, F] on which the twins are compared, n at least 1; best people held out of training. Day
+            inputs make models that take days: the features are computed in front of the ensemble, in one graph.
         progress: told the stages ``convert`` (artifacts made) and ``twins`` (0 or 1).
 
     Raises:
-        UnsupportedError: an unknown target or recipe, or a recipe that fits none of the targets.
+        UnsupportedError: an unknown target or recipe, or a recipe that fits none of the targets, or days.
         ConversionError: a target cannot express the model.
         GateError: twins disagree, or there are no rows.
         MissingExtraError: a converter is not installed.
     """
-    wanted = plans(tuple(targets), tuple(recipes))
+    wanted = wanted_plans(targets, recipes, days=isinstance(rows, DayInputs))
     if not len(rows):
         raise GateError("no rows to compare the twins on: nothing can be proven; pass some held-out rows")
-    source = ensemble_source(ensemble)
+    source = days_source(rows.spec, ensemble) if isinstance(rows, DayInputs) else ensemble_source(ensemble)
     made: dict[Plan, Artifact] = {}
     progress("convert", 0, len(wanted))
     for each in wanted:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from converters.days import DayInputs
 from converters.zoo.catalogue import find
 from converters.zoo.model_dir import TrainedModel
 from converters.zoo.population import PopulationSettings
@@ -25,6 +26,16 @@ class ComparisonRows:
     rows: NDArray[np.float32]
     people: int
     made_up: int
+
+
+def comparison_days(model: TrainedModel, n: int = ROWS) -> DayInputs:
+    """Day inputs of ``n`` people who never were, always the same for the same model.
+
+    They come from the synthetic population whatever the model was trained on: nobody's days are kept.
+    """
+    others = synthetic_data(model.training.seed + _ANOTHER_WORLD, settings=PopulationSettings(people=n))
+    snapshot = others.dataset.snapshot(None)
+    return DayInputs(model.spec, snapshot.daily, snapshot.context)
 
 
 def comparison_rows(model: TrainedModel, n: int = ROWS) -> ComparisonRows:
