@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from converters.feature_command import graph
 from converters.zoo.catalogue import PREFIX, ZOO
 from converters.zoo.model_dir import load_model
 from edge_sdk.contract import bundle, document
@@ -75,9 +76,11 @@ def catalogue(
 
 
 features = click.Group(
-    definitions.name, help=definitions.help, commands={**definitions.commands, "catalogue": catalogue}
+    definitions.name,
+    help=definitions.help,
+    commands={**definitions.commands, "catalogue": catalogue, "graph": graph},
 )
-"""What ``edge features`` mounts."""
+"""What ``edge features`` mounts: the features' own room may not know the converters."""
 
 
 def _check_out(out: Path, data: DataFiles | None, models: Iterable[Path]) -> None:

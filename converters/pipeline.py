@@ -141,6 +141,16 @@ def _made(each: Plan, source: Source, made: dict[Plan, Artifact]) -> Artifact:
             return Artifact.of(each, quantize_weights(exact.content, each.recipe))
         except QuantizationError as error:
             raise ConversionError(f"{each}: {error}") from error
+    return convert_source(each, source)
+
+
+def convert_source(each: Plan, source: Source) -> Artifact:
+    """A source as it is, in float32, for the target of the plan.
+
+    Raises:
+        ConversionError: the target cannot express the model.
+        MissingExtraError: a converter is not installed.
+    """
     # Each target's tools are its own extra seconds: only what is asked for is loaded.
     from converters.targets import coreml, onnx, tflite
 
