@@ -171,6 +171,21 @@ def test_convert_a_trained_directory(run: Run, tiny_training: training.Training,
 
 
 @pytest.mark.convert
+def test_convert_to_a_model_that_takes_days(
+    run: Run, tiny_training: training.Training, tmp_path: Path
+) -> None:
+    save_model(tiny_training.model, tmp_path / "model")
+    args = ("--input", "days", "--out", tmp_path / "out")
+    result = run(commands.convert, tmp_path / "model", "--target", "tflite", *args)
+    assert (result["input"], result["rows"]) == ("days", {"people": 0, "made_up": 1000})
+    assert result["twins"]["artifacts"]["tflite-fp32"]["agreement"] >= 0.998
+    assert (tmp_path / "out/tflite-fp32/model.tflite").is_file()
+    more = ("--target", "tflite", "--recipe", "weight-int8")
+    with pytest.raises(ConverterError, match="takes days cannot be stored as weight-int8"):
+        run(commands.convert, tmp_path / "model", *more, "--input", "days", "--out", tmp_path / "int8")
+
+
+@pytest.mark.convert
 def test_convert_trains_a_zoo_model_first(run: Run, tmp_path: Path) -> None:
     args = ("--target", "tflite", "--out", tmp_path / "artifacts", "--seed", 3)
     result = run(commands.convert, "zoo:goal-success", *args)
