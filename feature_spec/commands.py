@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from feature_spec.canonical import canonical_json
 from feature_spec.codegen.languages import LANGUAGES, generate
 from feature_spec.definition import FeatureSpec
 from feature_spec.errors import CompatError, DataError, DefinitionError
@@ -120,6 +121,21 @@ def show_feature(name: str) -> dict[str, Any]:
         return listing.shown(REGISTRY, name)
     except DefinitionError as error:
         raise click.BadParameter(str(error), param_hint="NAME") from None
+
+
+@features.command("select")
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--out", type=_FILE, required=True, help="JSON file to write, for the --spec of other commands."
+)
+def select_features(names: tuple[str, ...], out: Path) -> dict[str, Any]:
+    """Write a feature spec of the computed features NAMES, in their order."""
+    try:
+        spec = REGISTRY.select(names)
+    except DefinitionError as error:
+        raise click.BadParameter(str(error), param_hint="NAMES") from None
+    write_atomically(out, canonical_json(spec.to_json()))
+    return {"out": str(out), "features": spec.names, "fingerprint": spec.fingerprint()}
 
 
 @features.command("compat")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -20,7 +20,7 @@ from feature_spec.registry import (
     temporal_features,
     user_profile,
 )
-from feature_spec.registry.entry import Definition, Group
+from feature_spec.registry.entry import Definition, Group, Input
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,22 @@ class Registry:
         near = difflib.get_close_matches(name, self.names, n=3) or part_of[:3]
         hint = f"did you mean {' or '.join(near)}?" if near else "see: edge features list"
         raise DefinitionError(f"unknown feature '{name:.60}'; {hint}")
+
+    def select(self, names: Iterable[str]) -> FeatureSpec:
+        """The spec of these computed features, in this order: what a model, a graph or an app's code is made of.
+
+        Raises:
+            DefinitionError: an unknown name, one that is not computed, one twice, or none.
+        """
+        chosen = []
+        for name in names:
+            item = self.find(name)[1]
+            if isinstance(item, Input):
+                raise DefinitionError(
+                    f"{name} is not computed but comes from {item.reporter}; give it to the model beside the features"
+                )
+            chosen.append(item)
+        return FeatureSpec(tuple(chosen))
 
     @cached_property
     def computed(self) -> FeatureSpec:

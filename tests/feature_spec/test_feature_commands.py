@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from feature_spec import PREBUILT
-from feature_spec.commands import data_options, features, write_atomically
+from feature_spec.commands import data_options, features, read_spec, write_atomically
 from feature_spec.dataset import DataFiles, load
 from feature_spec.errors import DataError, FeatureSpecError
 from feature_spec.numpy_evaluator import evaluate
@@ -168,3 +168,33 @@ def test_the_options_for_other_commands(events: Path) -> None:
     )
     assert full["data"] == DataFiles(Path("e"), mapping="oulad")
     assert (full["cutoff_days"], full["zone"]) == ((3, 9), "Asia/Tokyo")
+
+
+def test_a_selection_is_a_spec_that_other_commands_read(tmp_path: Path) -> None:
+    out = tmp_path / "spec.json"
+    names = ["season", "sessions_last_7d", "momentum_score"]
+    result = run("select", *names, "--out", str(out)).return_value
+    spec = read_spec(out)
+    assert list(spec.names) == names
+    assert spec.fingerprint() == result["fingerprint"]
+    assert spec["momentum_score"] == PREBUILT["momentum_score"]
+    generated = run("codegen", "--lang", "typescript", "--spec", str(out), "--out", str(tmp_path / "made.ts"))
+    assert generated.exception is None
+    assert "sessions_last_7d" in (tmp_path / "made.ts").read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "Missing argument"),
+        (["season", "season"], "the feature season is defined twice"),
+        (["age"], "age is not computed but comes from the account system"),
+        (["openness_score"], "openness_score is not computed but comes from a text model on the device"),
+        (["sesson"], "did you mean season?"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_wrong_usage(names: list[str], message: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(features, ["select", *names, "--out", str(tmp_path / "spec.json")])
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert list(tmp_path.iterdir()) == []
