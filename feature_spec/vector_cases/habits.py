@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from feature_spec.vector_cases.case import KNOWN, Case, ago
+from feature_spec.vector_cases.case import KNOWN, Case, ago, at
 from feature_spec.vocabulary import EVENT_TYPES
 
 
@@ -22,6 +22,30 @@ def _habit() -> Iterator[dict[str, Any]]:
 
 
 CASES: Final[tuple[Case, ...]] = (
+    Case(
+        "worked-example",
+        "the example of the page: a user in Berlin on the day after clocks went forward",
+        (
+            at("2026-03-30T05:00:00Z", value=12.5),
+            at("2026-03-29T22:30:00Z", "message", event_id="m-1", value=40),
+            at("2026-03-30T00:30:00+02:00", "message", event_id="m-1", value=40),
+            at("2026-03-28T23:30:00Z", "task_done", value=0.75),
+            at("2026-03-28T22:45:00Z", "check_in", count=2, value=4),
+            at("2026-03-30T07:00:00Z", "task_due"),
+            at("2026-03-26T18:00:00Z", count=3),
+        ),
+        as_of="2026-03-30T06:15:00Z",
+        zone="Europe/Berlin",
+        context={
+            "observed_since": "2026-03-27",
+            "account_since": "2026-02-28",
+            "goal_start": "2026-03-16",
+            "goal_total_days": 30,
+            "progress": 0.25,
+            "goals_active": 2,
+            "goals_overdue": 0,
+        },
+    ),
     Case("empty", "no events and nothing known: every feature has its missing value"),
     Case("empty-known", "no events, but everything else known", context=KNOWN),
     Case("habit", "a steady user, everything known", tuple(_habit()), context=KNOWN),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,36 @@ def test_a_wrong_way_to_number_days_is_caught(index_of: Index, caught_by: set[st
     wrong = wrong_vectors(compute_with(index_of))
     assert caught_by <= wrong
     assert len(wrong) >= 15
+
+
+def test_the_example_of_the_page_is_a_vector() -> None:
+    text = (VECTORS.parents[1] / "day-input.md").read_text("utf-8")
+    blocks = [json.loads(part.split("```")[0]) for part in text.split("```json\n")[1:]]
+    vector = next(v for v in ACCEPT["vectors"] if v["name"] == "worked-example")
+    output = {key: vector["output"][key] for key in ("cells", "context")}
+    assert blocks == [vector["input"], output]
+
+
+def test_the_page_names_vectors_that_exist() -> None:
+    text = (VECTORS.parents[1] / "day-input.md").read_text("utf-8")
+    table = text.split("## Who gets it wrong")[1].split("##")[0]
+    named = re.findall(r"`([a-z0-9-]+)`", table)
+    assert len(named) > 20
+    assert set(named) <= {vector["name"] for vector in ACCEPT["vectors"]}
+
+
+@pytest.mark.parametrize("year", [1970, 1999, 2000, 2024, 2100, 2199])
+def test_the_date_number_of_the_page(year: int) -> None:
+    def date_number(year: int, month: int, day: int) -> int:
+        y = year - (1 if month <= 2 else 0)
+        era = y // 400
+        of_era = y - era * 400
+        of_year = (153 * (month + (9 if month <= 2 else -3)) + 2) // 5 + day - 1
+        return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
+
+    first = date(year, 1, 1)
+    for day in (first + timedelta(days=count) for count in range(366)):
+        assert date_number(day.year, day.month, day.day) == (day - date(1970, 1, 1)).days
 
 
 @pytest.mark.parametrize("field", ["events", "as_of", "zone"])
