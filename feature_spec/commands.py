@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import functools
 import io
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +15,13 @@ import click
 from feature_spec.canonical import canonical_json
 from feature_spec.codegen.languages import LANGUAGES, generate
 from feature_spec.definition import FeatureSpec
-from feature_spec.errors import CompatError, DataError, DefinitionError
+from feature_spec.errors import CompatError, DataError
 from feature_spec.files import write_whole
 from feature_spec.ingest import DataFiles, load
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.prebuilt import PREBUILT
 from feature_spec.registry import REGISTRY, STATUSES, listing
+from feature_spec.spec_files import read_spec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -283,22 +283,6 @@ def generate_code(lang: str, out: Path, spec: Path | None, check: bool) -> dict[
         "features": len(chosen.features),
         "spec": chosen.fingerprint(),
     }
-
-
-def read_spec(path: Path) -> FeatureSpec:
-    """Read a feature spec from a JSON file.
-
-    Raises:
-        FeatureSpecError: the file cannot be read, is no JSON, or is no feature spec.
-    """
-    try:
-        return FeatureSpec.from_json(json.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); name a feature_spec.json") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: is no JSON; name the feature_spec.json of a model") from error
-    except DefinitionError as error:
-        raise DefinitionError(f"{path}: {error}") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -31,7 +31,7 @@ def values(subject: Subject) -> Measured:
 
 def event_ids(subject: Subject) -> Measured:
     """Rows without an id in a log that has ids: they cannot be told from their doubles."""
-    if subject.log.event_id is None:
+    if subject.log.event_id is None or not subject.log.event_id.any():
         return NOTHING
     missing = np.flatnonzero(subject.log.event_id == 0)
     return bad_rows(subject.log, len(subject.log), missing, f"{len(missing)} rows have no event id")

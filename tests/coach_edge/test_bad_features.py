@@ -1,0 +1,359 @@
+"""Bad input to the feature commands: one line that says where and what to do, or the documented result.
+
+Every row is a whole run of a command in a folder of its own. A refusal leaves the folder as it was, and prints nothing
+but its one line; what is taken says what became of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coach_edge.cli import run
+from feature_spec.prebuilt import PREBUILT
+
+DAYS = "user_id,day,event_type,count\n"
+TIMES = "user_id,timestamp,event_type,count,value,event_id\n"
+COMPUTE = "features compute --events events.csv --out features.csv"
+CHECK = "features check --events events.csv"
+CODEGEN = "features codegen --lang typescript --spec spec.json --out features.ts"
+
+Files = dict[str, str | bytes]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run: the files it finds, and what it says.
+
+    Attributes:
+        name: of the test.
+        files: content by name.
+        command: what is run.
+        status: the exit status.
+        says: a pattern in the one line of a refusal.
+        result: what must hold of the result of a run that is not refused.
+    """
+
+    name: str
+    files: Files
+    command: str
+    status: int = 1
+    says: str = ""
+    result: Callable[[dict[str, Any]], object] = field(default=lambda found: True)
+
+
+def spec(expression: object, **changes: object) -> str:
+    """The document of a spec whose first feature has another expression, or something else."""
+    document = PREBUILT.to_json()
+    document["features"][0] |= {"expression": expression, "known": None, **changes}
+    return json.dumps(document)
+
+
+def defined(name: str, expression: object, says: str, **changes: object) -> Case:
+    """A definition that does not hold."""
+    return Case(name, {"spec.json": spec(expression, **changes)}, CODEGEN, says=says)
+
+
+def nested(levels: int) -> Any:
+    tree: Any = 1
+    for _ in range(levels):
+        tree = ["log1p", tree]
+    return tree
+
+
+SESSIONS = ["daily", "count", {"session": 1}]
+CALM = ["sum_days", SESSIONS]
+DEFINITIONS = (
+    defined("unknown operator", ["median", CALM], "unknown operator 'median'; the operators are"),
+    defined("a class for an operator", ["__import__", "os"], "unknown operator '__import__'"),
+    defined("no operator at all", {"op": "add"}, "a finite number or a list that starts with an operator"),
+    defined("too few arguments", ["add", 1], "'add' takes 2 arguments|'add' takes two arguments"),
+    defined("wrong type of argument", ["sum_days", 3], "'sum_days' takes .*days"),
+    defined("a number a day for a feature", SESSIONS, "one number a day; reduce it"),
+    defined(
+        "days added to events",
+        ["add", CALM, ["context", "days_observed"]],
+        r"'add' takes operands of one unit, got event .* and time .*divide or multiply",
+    ),
+    defined(
+        "a unit that is another",
+        CALM,
+        "'share' counts 1, but the expression event .*change the one or the other",
+    ),
+    defined("an unknown unit", CALM, "unknown unit 'furlongs'; the units are", unit="furlongs"),
+    defined("a text for a number", ["add", "one", 1], "a finite number or a list"),
+    defined("unknown event type", ["sum_days", ["daily", "count", {"nap": 1}]], "nap"),
+    defined("unknown channel", ["sum_days", ["daily", "median", {"session": 1}]], "median"),
+    defined("unknown entry of the context", ["context", "mood"], "mood"),
+    defined("window longer than the raw input", ["windowed_sum", 91, SESSIONS], "91.*90|90.*91"),
+    defined("window of nothing", ["windowed_sum", 0, SESSIONS], "windowed_sum.*0"),
+    defined("window of half a day", ["windowed_sum", 1.5, SESSIONS], "windowed_sum.*1.5"),
+    defined("quantile above one", ["quantile", 1.5, 30, SESSIONS], "1.5"),
+    defined("bounds that fall", ["bucketize", [5, 1], CALM], "bucketize"),
+    defined("half-life below nothing", ["ewma", -3, SESSIONS], "-3"),
+    defined("a tree without an end", nested(100), "nested deeper than 64"),
+    Case(
+        "a document without an end",
+        {"spec.json": spec(["log1p", 12345]).replace("12345", "[" * 5000 + "]" * 5000)},
+        CODEGEN,
+        says="nested|deep",
+    ),
+    defined("a range that is empty", CALM, "low < high", low=1, high=1, missing=1),
+    defined("missing outside the range", CALM, "low <= missing <= high", low=0, high=1, missing=7),
+    defined("a version of nothing", CALM, "version is 0", version=0),
+    Case(
+        "NaN in a definition",
+        {"spec.json": spec(["add", 12345, CALM]).replace("12345", "NaN")},
+        CODEGEN,
+        says="spec.json.*NaN",
+    ),
+    Case(
+        "infinity in a definition",
+        {"spec.json": spec(["add", 12345, CALM]).replace("12345", "1e999")},
+        CODEGEN,
+        says="spec.json.*finite number.*inf",
+    ),
+    Case(
+        "a key twice",
+        {"spec.json": spec(CALM).replace('"unit":', '"unit": "days", "unit":', 1)},
+        CODEGEN,
+        says="the name 'unit' comes twice",
+    ),
+    Case(
+        "one feature twice",
+        {"spec.json": json.dumps({**PREBUILT.to_json(), "features": PREBUILT.to_json()["features"][:1] * 2})},
+        CODEGEN,
+        says="is defined twice",
+    ),
+    Case("too large", {"spec.json": " " * 1_000_001}, CODEGEN, says="spec.json: more than 1,000,000 bytes"),
+    Case("not UTF-8", {"spec.json": b"\xff{}"}, CODEGEN, says="spec.json: is no JSON"),
+    Case("not JSON", {"spec.json": "{"}, CODEGEN, says="spec.json"),
+    Case("no spec", {"spec.json": "{}"}, CODEGEN, says="spec.json"),
+    Case("unknown feature", {}, "features show mood", status=2, says="mood"),
+    Case("unknown language", {}, CODEGEN.replace("typescript", "cobol"), status=2, says="cobol"),
+)
+
+DATA = tuple(
+    Case(f"{name}, {verb}", files, command + more, says=says)
+    for verb, command in (("compute", COMPUTE), ("check", CHECK))
+    for name, files, more, says in (
+        (
+            "NaN",
+            {"events.csv": TIMES + "a,2026-03-01T10:00:00Z,session,1,nan,\n"},
+            "",
+            r"row 2, column value: 'nan'",
+        ),
+        (
+            "infinite",
+            {"events.csv": TIMES + "a,2026-03-01T10:00:00Z,session,1,-inf,\n"},
+            "",
+            r"row 2.*'-inf'",
+        ),
+        (
+            "too large",
+            {"events.csv": TIMES + "a,2026-03-01T10:00:00Z,session,1,1e9,\n"},
+            "",
+            "1e9 is beyond 1,000,000",
+        ),
+        (
+            "negative count",
+            {"events.csv": DAYS + "a,1,session,-3\n"},
+            "",
+            "row 2, column count: the count -3 is neg",
+        ),
+        (
+            "wrong type",
+            {"events.csv": DAYS + "a,1,session,often\n"},
+            "",
+            "row 2, column count: 'often' is not a whole",
+        ),
+        ("unknown event type", {"events.csv": DAYS + "a,1,nap,1\n"}, "", "unknown event type 'nap'.*mapping"),
+        (
+            "unknown zone",
+            {"events.csv": DAYS + "a,1,session,1\n"},
+            " --zone Europe/Atlantis",
+            "unknown time zone 'Eur",
+        ),
+        (
+            "unknown zone of a user",
+            {"events.csv": DAYS + "a,1,session,1\n", "users.csv": "user_id,zone\na,Mars/Olympus\n"},
+            " --users users.csv",
+            "users.csv, row 2, column zone: unknown time zone 'Mars/Olympus'",
+        ),
+        (
+            "before 1970",
+            {"events.csv": TIMES + "a,1969-12-31T23:00:00Z,session,1,,\n"},
+            "",
+            "between 1970 and 2199",
+        ),
+        (
+            "no such day",
+            {"events.csv": TIMES + "a,2026-02-30T23:00:00Z,session,1,,\n"},
+            "",
+            "row 2.*2026-02-30",
+        ),
+        ("a clock in milliseconds", {"events.csv": TIMES + "a,1767225600000,session,1,,\n"}, "", "RFC 3339"),
+        ("no file", {}, "", "events.csv: cannot be read"),
+        ("nobody", {"events.csv": DAYS + ",1,session,1\n"}, "", "row 2, column user_id: the cell is empty"),
+        ("Latin-1", {"events.csv": DAYS.encode() + b"j\xfcrgen,1,session,1\n"}, "", "not UTF-8"),
+        (
+            "not Parquet",
+            {"events.parquet": "PAR1"},
+            " --events events.parquet",
+            "events.parquet: not readable as Parq",
+        ),
+        ("unknown mapping", {"events.csv": DAYS + "a,1,session,1\n"}, " --mapping moodle", "mapping moodle"),
+    )
+)
+
+CLOCK = TIMES + "".join(f"a,2026-03-{day:02}T10:00:00Z,session,1,,e{day}\n" for day in range(1, 29))
+AHEAD = "a,2103-03-01T10:00:00Z,session,1,,x\n"
+NAMES = ("jürgen 🦊", "'; DROP TABLE users; --", "מרים", "a,b", "naïve\u0301", "\u202egnirts", "x" * 500)
+
+
+def computed(users: int) -> Callable[[dict[str, Any]], bool]:
+    return lambda found: found["users"] == users and Path("features.csv").exists()
+
+
+def finds(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda found: name in {row["check"] for row in found["findings"]}
+
+
+def quoted(names: tuple[str, ...]) -> str:
+    return DAYS + "".join(f'"{name}",{day},session,1\n' for name in names for day in range(3))
+
+
+def same_names(found: dict[str, Any]) -> bool:
+    import csv
+
+    with Path("features.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row["user_id"] for row in csv.DictReader(file)]
+    return rows == sorted(NAMES) and found["users"] == len(NAMES)
+
+
+DOCUMENTED = (
+    Case(
+        "clock in the future, check",
+        {"events.csv": CLOCK + AHEAD},
+        CHECK,
+        says="accuracy, clock: 1 time stamps are",
+    ),
+    Case(
+        "clock in the future, tolerated",
+        {"events.csv": CLOCK + AHEAD},
+        CHECK + " --threshold 0",
+        0,
+        result=finds("clock"),
+    ),
+    Case("clock in the future, compute", {"events.csv": CLOCK + AHEAD}, COMPUTE, 0, result=computed(1)),
+    Case("ids that are not ASCII, compute", {"events.csv": quoted(NAMES)}, COMPUTE, 0, result=same_names),
+    Case("ids that are not ASCII, check", {"events.csv": quoted(NAMES)}, CHECK, 0),
+    Case(
+        "an id for two events, compute",
+        {"events.csv": TIMES + "a,2026-03-01T10:00:00Z,session,1,,x\na,2026-03-02T10:00:00Z,session,1,,x\n"},
+        COMPUTE,
+        says="row 3, column event_id: the event id 'x' is that of row 2",
+    ),
+    Case(
+        "an id for two events, check",
+        {"events.csv": TIMES + "a,2026-03-01T10:00:00Z,session,1,,x\na,2026-03-02T10:00:00Z,session,1,,x\n"},
+        CHECK,
+        says=r"consistency, event_ids_agree: 1 rows share an event id with another event \(row 3\)",
+    ),
+    Case(
+        "an event delivered twice, compute",
+        {"events.csv": TIMES + "a,2026-03-01T10:00:00Z,session,1,,x\n" * 2},
+        COMPUTE,
+        0,
+        result=computed(1),
+    ),
+    # Ten million events of one user in one day are refused however they come, and over ninety days they are counted.
+    Case(
+        "ten million events in a day, compute",
+        {"events.csv": DAYS + "a,1,session,1000000\n" * 17},
+        COMPUTE,
+        says=r"user 'a' has more than 2\^24 of session \(count\) on one day; check the units",
+    ),
+    Case(
+        "ten million events in a day, check",
+        {"events.csv": DAYS + "a,1,session,1000000\n" * 17},
+        CHECK,
+        says="accuracy, counts: 1 times a user has more than 10,000 of one type on a day",
+    ),
+    Case(
+        "ten million events in ninety days, compute",
+        {"events.csv": DAYS + "".join(f"a,{day},session,111112\n" for day in range(90))},
+        COMPUTE,
+        0,
+        result=computed(1),
+    ),
+    Case(
+        "an end below",
+        {"events.csv": CLOCK},
+        CHECK + " --as-of 2026-03-01",
+        says="--as-of: '2026-03-01' is not an",
+    ),
+    Case("a threshold above one", {"events.csv": CLOCK}, CHECK + " --threshold 1.5", 2, says="from 0 to 1"),
+    Case(
+        "a threshold that is no number",
+        {"events.csv": CLOCK},
+        CHECK + " --threshold nan",
+        2,
+        says="from 0 to 1",
+    ),
+    Case(
+        "a page that cannot be",
+        {"events.csv": CLOCK},
+        CHECK + " --html /proc/x.html",
+        says="choose another --html",
+    ),
+    Case(
+        "a cut-off before the log",
+        {"events.csv": DAYS + "a,50,session,1\n"},
+        COMPUTE + " --cutoff-day 10",
+        says="nobody was observed at the cut-off day",
+    ),
+)
+
+CASES = (*DEFINITIONS, *DATA, *DOCUMENTED)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, content in case.files.items():
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    before = tree(tmp_path)
+    command = case.command.split()
+    status = run([*command, *(["--json"] if case.status == 0 else [])])
+    out, err = capsys.readouterr()
+    assert status == case.status, err
+    assert "Traceback" not in err + out
+    if status == 0:
+        assert err == ""
+        assert case.result(json.loads(out))
+        return
+    lines = err.splitlines()
+    if status == 1:
+        assert len(lines) == 1, err
+        assert lines[0].startswith("edge: ")
+    assert re.search(case.says, lines[-1]), lines[-1]
+    assert len(lines[-1]) < 800
+    assert tree(tmp_path) == before, "a refusal leaves nothing behind"
+
+
+def test_the_table_is_one() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
