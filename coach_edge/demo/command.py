@@ -126,6 +126,7 @@ def _train(
             "people": summary.people,
             "rows": summary.rows,
             "base_rate": summary.base_rate,
+            "quality": record.quality["score"],
             "notices": list(summary.notices),
         },
         "metrics": dict(record.metrics),

@@ -17,6 +17,7 @@ import pytest
 
 from coach_edge.cli import run
 from feature_spec.prebuilt import PREBUILT
+from tests.feature_spec.quality_logs import SPOILT, ZONE, clean
 
 DAYS = "user_id,day,event_type,count\n"
 TIMES = "user_id,timestamp,event_type,count,value,event_id\n"
@@ -357,3 +358,25 @@ def test_bad_input(
 def test_the_table_is_one() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
+
+
+def test_training_on_bad_data_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = clean(120)
+    SPOILT["scores in percent"][1](files)
+    files.write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = tree(tmp_path)
+    assert (
+        run(f"train goal-success --events events.csv --labels labels.csv --zone {ZONE} --out model".split())
+        == 1
+    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(
+        r"edge: data quality 0\.\d+ is below 0\.95; worst is accuracy, units: the values of task_done look like percent, "
+        r".*; convert them, .*\. `edge features check` shows the rest; a lower --quality-threshold trains all the same\n",
+        err,
+    )
+    assert tree(tmp_path) == before

@@ -1,7 +1,7 @@
-"""A real log on two ways: one user's events as a phone records them, and everybody's rows at once.
+"""A real log on three ways: one user's events as a phone records them, everybody's rows at once, and a warehouse.
 
-A phone has time stamps, a zone and a context of its own; the log has day numbers. Whatever a model learned from the
-second must be what the first gives it, to the bit. Skips where the files are absent.
+A phone has time stamps, a zone and a context of its own, and a warehouse has those of everybody; the log has day
+numbers. Whatever a model learned from it must be what the others give it, to the bit. Skips where the files are absent.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from feature_spec import PREBUILT
@@ -23,12 +24,15 @@ from feature_spec.dataset import DataFiles, load
 from feature_spec.day_input import Context, Event, day_input
 from feature_spec.mapping import load_mapping
 from feature_spec.numpy_evaluator import evaluate
-from feature_spec.population import Dataset
+from feature_spec.population import Dataset, Snapshot
 from feature_spec.vocabulary import EVENT_TYPES
+from feature_spec.warehouse.compute import compute
+from feature_spec.warehouse.duckdb_engine import DuckDB
 
 FIRST = date(2013, 2, 1)
 """The day that the course's day 0 was; clocks change in all but one of the zones before its day 100."""
 ZONES = ("Europe/London", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe")
+DAYS = (30, 60, 100)
 DUE = EVENT_TYPES.index("task_due")
 ONE_OF_BOTH = 6
 """Scalars of the context that a log without time of day can know."""
@@ -85,34 +89,47 @@ def phones(files: DataFiles, dataset: Dataset) -> dict[str, list[Event]]:
     return found
 
 
-@pytest.mark.parametrize("day", [30, 60, 100])
+def contexts(day: int, batch: Snapshot, dataset: Dataset, phones: dict[str, list[Event]]) -> list[Context]:
+    """What each app knows besides events at the end of ``day``."""
+    people = dataset.people
+    place = {user: index for index, user in enumerate(people.users)}
+    first = float(min(dataset.day[dataset.event_type != DUE]))
+    found = []
+    for user in batch.users:
+        index = place[user]
+        gained = 0.0
+        for event in phones[user]:
+            if event.event_type == "progress" and event.value is not None:
+                gained += event.value if event.timestamp[:10] <= str(on(day)) else 0.0
+        found.append(
+            Context(
+                observed_since=on(np.fmax(people.days("observed_from")[index], first)),
+                account_since=on(people.days("account_since")[index]),
+                goal_start=on(people.days("goal_start")[index]),
+                goal_total_days=number(people.days("goal_total_days")[index]),
+                goals_completed_before=number(people.days("goals_completed_before")[index]),
+                progress=min(max(gained, 0.0), 1.0),
+            )
+        )
+    return found
+
+
+def zones(batch: Snapshot, dataset: Dataset) -> list[str]:
+    place = {user: index for index, user in enumerate(dataset.people.users)}
+    return [ZONES[place[user] % len(ZONES)] for user in batch.users]
+
+
+@pytest.mark.parametrize("day", DAYS)
 def test_a_phone_computes_what_the_model_learned_from(
     day: int, dataset: Dataset, phones: dict[str, list[Event]]
 ) -> None:
     batch = dataset.snapshot(day)
     assert len(batch.users) > 1400
-    people = dataset.people
-    place = {user: index for index, user in enumerate(people.users)}
-    first = float(min(dataset.day[dataset.event_type != DUE]))
     daily = np.empty_like(batch.daily)
     context = np.empty_like(batch.context)
-    for row, user in enumerate(batch.users):
-        index = place[user]
-        zone = ZONES[index % len(ZONES)]
-        now = moment(day, zone, 23)
-        gained = 0.0
-        for event in phones[user]:
-            if event.event_type == "progress" and event.value is not None:
-                gained += event.value if event.timestamp[:10] <= now[:10] else 0.0
-        known = Context(
-            observed_since=on(np.fmax(people.days("observed_from")[index], first)),
-            account_since=on(people.days("account_since")[index]),
-            goal_start=on(people.days("goal_start")[index]),
-            goal_total_days=number(people.days("goal_total_days")[index]),
-            goals_completed_before=number(people.days("goals_completed_before")[index]),
-            progress=min(max(gained, 0.0), 1.0),
-        )
-        made = day_input(phones[user], now, zone, known)
+    known = contexts(day, batch, dataset, phones)
+    for row, (user, zone) in enumerate(zip(batch.users, zones(batch, dataset), strict=True)):
+        made = day_input(phones[user], moment(day, zone, 23), zone, known[row])
         daily[row], context[row] = made.daily, made.context
     assert np.array_equal(daily, batch.daily)
     assert np.array_equal(context[:, :ONE_OF_BOTH], batch.context[:, :ONE_OF_BOTH])
@@ -122,3 +139,31 @@ def test_a_phone_computes_what_the_model_learned_from(
     assert not np.array_equal(ours, evaluate(PREBUILT, np.roll(daily, 1, axis=1), context)), (
         "the other control"
     )
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_the_warehouse_computes_what_the_model_learned_from(
+    day: int, dataset: Dataset, phones: dict[str, list[Event]]
+) -> None:
+    """From time stamps, zones and all events, those after the day too."""
+    batch = dataset.snapshot(day)
+    events = {
+        "user_id": [user for user, mine in phones.items() for _ in mine],
+        **{
+            name: [getattr(event, name) for mine in phones.values() for event in mine]
+            for name in ("timestamp", "event_type", "count", "value")
+        },
+    }
+    where = zones(batch, dataset)
+    known = [vars(context) for context in contexts(day, batch, dataset, phones)]
+    asked = {
+        "user_id": list(batch.users),
+        "as_of": [moment(day, zone, 23) for zone in where],
+        "zone": where,
+        **{name: [context[name] for context in known] for name in known[0] if known[0][name] is not None},
+    }
+    with DuckDB(threads=2) as engine:
+        found = compute(PREBUILT, engine, engine.register(pa.table(events)), engine.register(pa.table(asked)))
+    assert found["user_id"].to_pylist() == list(batch.users)
+    ours = np.stack([found[name].to_numpy() for name in PREBUILT.names], axis=1)
+    assert np.array_equal(ours, evaluate(PREBUILT, batch.daily, batch.context))
