@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,7 @@ DEFINITIONS = (
     ),
     Case("too large", {"spec.json": " " * 1_000_001}, CODEGEN, says="spec.json: more than 1,000,000 bytes"),
     Case("not UTF-8", {"spec.json": b"\xff{}"}, CODEGEN, says="spec.json: is no JSON"),
+    Case("no file", {}, CODEGEN, says="spec.json: cannot be read"),
     Case("not JSON", {"spec.json": "{"}, CODEGEN, says="spec.json"),
     Case("no spec", {"spec.json": "{}"}, CODEGEN, says="spec.json"),
     Case("unknown feature", {}, "features show mood", status=2, says="mood"),
@@ -322,7 +323,22 @@ DOCUMENTED = (
     ),
 )
 
-CASES = (*DEFINITIONS, *DATA, *DOCUMENTED)
+COMPAT = "features compat spec.json"
+COMPARED = (
+    *(
+        replace(case, name=f"{case.name}, compat", command=COMPAT)
+        for case in DEFINITIONS
+        if case.command == CODEGEN and case.status == 1
+    ),
+    Case(
+        "another formula under one version, compat",
+        {"spec.json": spec(CALM, unit="events", high=1000)},
+        COMPAT,
+        says="completion_rate",
+    ),
+)
+
+CASES = (*DEFINITIONS, *COMPARED, *DATA, *DOCUMENTED)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
