@@ -15,7 +15,7 @@ import click
 from feature_spec.canonical import canonical_json
 from feature_spec.codegen.languages import LANGUAGES, generate
 from feature_spec.definition import FeatureSpec
-from feature_spec.errors import CompatError, DataError
+from feature_spec.errors import CompatError, DataError, DefinitionError
 from feature_spec.files import write_whole
 from feature_spec.ingest import DataFiles, load
 from feature_spec.numpy_evaluator import evaluate
