@@ -80,7 +80,7 @@ class Plan:
         users = len(daily)
         # No matrix product here: BLAS would take threads for it, which wait for each other on a busy machine.
         used = np.flatnonzero(self._weights.any(axis=0))
-        cells = np.ascontiguousarray(daily.reshape(-1, _CELLS).T[used]).reshape(-1, users, WINDOW_DAYS)
+        cells = daily.reshape(users * WINDOW_DAYS, _CELLS).T[used].reshape(len(used), users, WINDOW_DAYS)
         for index, row in zip(self._daily, self._weights, strict=True):
             values[index] = _weighed(cells, row[used])
         for index, entry in self._context:

@@ -73,6 +73,18 @@ function evaluate(tree, { daily, context }) {
   return days((day) => PAIRWISE[operator](...values.map((value) => value[day])));
 }
 
+const rounded = (value) => Math.round(value * 1e6) / 1e6 + 0; // no negative zero
+
+/** The value of each tree for each user, to six decimals. */
+export function computeFormulas({ trees, users }) {
+  const tensors = users.map(({ cells, context }) => {
+    const daily = new Array(cellAt(WINDOW, 0, 0)).fill(0);
+    for (const [day, type, channel, value] of cells) daily[cellAt(day, type, channel)] = value;
+    return { daily, context };
+  });
+  return { values: trees.map((tree) => tensors.map((one) => rounded(evaluate(tree, one)[0]))) };
+}
+
 /** One number for each feature of the definitions. */
 export const computeFeatures = (spec, tensors) => spec.features.map((feature) => {
   if (feature.known !== null && evaluate(feature.known, tensors)[0] === 0) return feature.missing;

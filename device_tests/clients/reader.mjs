@@ -15,14 +15,14 @@ import { openKeyBlob, verifyEnrolment } from "./device-keys.mjs";
 import {
   appKeyId, associatedData, decryptStream, encryptStream, pieces, segmentList, unwrapKey,
 } from "./encryption.mjs";
-import { computeFeatures } from "./features.mjs";
+import { computeFeatures, computeFormulas } from "./features.mjs";
 import { dayInput, nonZeroCells } from "./day-input.mjs";
 import { decide, openEnvelope, refresh } from "./manifest.mjs";
 import { countLatencies, readReport, sketchValues } from "./telemetry.mjs";
 
 const PAGES = [
-  "bundle", "day-input", "deltas", "device-keys", "encryption", "identifiers", "manifest", "recorder",
-  "rules", "telemetry",
+  "bundle", "day-input", "deltas", "device-keys", "encryption", "features", "identifiers", "manifest",
+  "recorder", "rules", "telemetry",
 ];
 const hex = (digits) => Buffer.from(digits, "hex");
 const sameJson = (a, b) => canonicalJson(a) === canonicalJson(b);
@@ -105,6 +105,7 @@ const KINDS = {
   "device-keys/key-blob": openKeyBlob,
   "device-keys/enrolment": verifyEnrolment,
   "recorder/recording": readRecording,
+  "features/formulas": computeFormulas,
   "telemetry/report": ({ report }) => readReport(Buffer.from(report)),
   "telemetry/sketch": sketchValues,
   "telemetry/latency": countLatencies,

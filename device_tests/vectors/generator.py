@@ -12,6 +12,7 @@ from device_tests.vectors import (
     deltas_page,
     device_keys_page,
     encryption_page,
+    features_page,
     identifiers_page,
     manifest_decisions,
     manifest_envelopes,
@@ -37,6 +38,7 @@ PARTS = (
     rules_page,
     recorder_page,
     telemetry_page,
+    features_page,
 )
 
 

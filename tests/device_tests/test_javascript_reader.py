@@ -272,11 +272,19 @@ def change_a_definition(folder: Path) -> None:
     change(folder, "day-input/feature_spec.json", edit)
 
 
+def change_a_formula(folder: Path) -> None:
+    def edit(vector: dict[str, Any]) -> None:
+        vector["output"]["values"][20][3] += 1e-6
+
+    change(folder, first("formulas", "accept"), edit)
+
+
 def count_one_latency_more(folder: Path) -> None:
     change(folder, first("latency", "accept"), lambda vector: vector["input"]["durations_ns"].append(5000))
 
 
 CONTROLS = [
+    change_a_formula,
     expect_refusal,
     expect_acceptance,
     expect_otherwise_in_the_index,

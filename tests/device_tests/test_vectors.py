@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import device_tests.vectors
 from device_tests.errors import ParityError
 from device_tests.recording import Recording
-from device_tests.vectors import encryption_page, keys, manifest_scene, sample, thin_client
+from device_tests.vectors import encryption_page, features_page, keys, manifest_scene, sample, thin_client
 from device_tests.vectors.vector import INDEX, REASONS, Vector, index, write
 from edge_sdk.contract import (
     buckets,
@@ -101,6 +101,7 @@ def test_each_kind_has_vectors_of_both_sorts_where_it_can_fail() -> None:
         "segment-list",
         "sketch",
         "latency",
+        "formulas",
     }
     for kind in {vector.kind for vector in VECTORS}:
         found = {vector.expect for vector in VECTORS if vector.kind == kind}
@@ -369,6 +370,7 @@ READERS: dict[str, Callable[[Json], Json]] = {
     "enrolment": _enrolment,
     "rules": _rules,
     "recording": _recording,
+    "formulas": lambda v: {"values": features_page.values(v)},
     "report": _report,
     "sketch": lambda v: {"bins": sketch.to_json(sketch.sketch_of(v["values"], v["low"], v["high"]))},
     "latency": lambda v: {"bins": sketch.to_json(Counter(map(sketch.latency_bin, v["durations_ns"])))},
