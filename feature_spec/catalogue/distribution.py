@@ -50,6 +50,11 @@ class Distribution:
     median: float | None = None
     mean: float | None = None
 
+    @property
+    def alike(self) -> bool:
+        """Whether all known values are one whole number: there is nothing to draw."""
+        return self.whole and not any(self.beyond) and sum(count > 0 for count in self.counts) == 1
+
 
 def distributions(
     features: Sequence[Feature], daily: npt.NDArray[np.float32], context: npt.NDArray[np.float32]

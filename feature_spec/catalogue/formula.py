@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_LONG: Final = 72
+_LONG: Final = 66
 _SUM: Final = (" +", " -")
 _PRODUCT: Final = (" *", " /")
 _SIGNS: Final = tuple(f" {sign} " for sign in "+-*/<")

@@ -17,6 +17,7 @@ _HEIGHT: Final = 110
 _TOP: Final = 14
 _BASE: Final = 88
 _GAP: Final = 1.0
+_WIDEST_BAR: Final = 48
 _SELF_EVIDENT: Final = frozenset({"share", "score", "ratio", "flag", "bucket"})
 """Units that say nothing beside a number."""
 
@@ -25,7 +26,8 @@ def histogram(of: Distribution, unit: str) -> str:
     """The drawing; colours come from the page's style, so that it follows light and dark."""
     unit = "" if unit in _SELF_EVIDENT else f" {unit}"
     tallest = math.sqrt(max(of.counts))
-    width = _WIDTH / len(of.counts)
+    across = min(_WIDTH, _WIDEST_BAR * len(of.counts))
+    width = across / len(of.counts)
     bars = [
         f'<rect x="{index * width + _GAP / 2:.2f}" y="{_BASE - height:.2f}" width="{width - _GAP:.2f}" '
         f'height="{height:.2f}"><title>{escape(_said(of, index, unit))}</title></rect>'
@@ -35,18 +37,18 @@ def histogram(of: Distribution, unit: str) -> str:
     first, last = _ends(of)
     return (
         f'<svg class="histogram" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(_summary(of, unit))}">'
-        f'<line class="axis" x1="0" y1="{_BASE}" x2="{_WIDTH}" y2="{_BASE}"/>'
-        f'<g class="bars">{"".join(bars)}</g>{_median(of)}'
+        f'<line class="axis" x1="0" y1="{_BASE}" x2="{across}" y2="{_BASE}"/>'
+        f'<g class="bars">{"".join(bars)}</g>{_median(of, across)}'
         f'<text x="0" y="{_BASE + 16}">{escape(first)}</text>'
-        f'<text x="{_WIDTH}" y="{_BASE + 16}" text-anchor="end">{escape(last)}{escape(unit)}</text></svg>'
+        f'<text x="{across}" y="{_BASE + 16}" text-anchor="end">{escape(last)}{escape(unit)}</text></svg>'
     )
 
 
-def _median(of: Distribution) -> str:
+def _median(of: Distribution, across: int) -> str:
     if of.median is None:
         return ""
     low, high = of.edges[0], of.edges[-1]
-    x = _WIDTH * (min(max(of.median, low), high) - low) / (high - low)
+    x = across * (min(max(of.median, low), high) - low) / (high - low)
     anchor, shift = ("start", 4) if x < _WIDTH * 0.8 else ("end", -4)
     return (
         f'<line class="median" x1="{x:.2f}" y1="{_TOP - 12}" x2="{x:.2f}" y2="{_BASE}"/>'

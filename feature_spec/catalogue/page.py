@@ -124,7 +124,7 @@ def _facts(item: Definition, uses: tuple[Use, ...]) -> str:
     rows = [("unit", escape(item.unit)), ("range", f"{number(item.low)} to {number(item.high)}")]
     if isinstance(item, Input):
         if item.categories:
-            rows[1] = ("categories", ", ".join(f"<code>{name}</code>" for name in item.categories))
+            rows[1] = ("one of", ", ".join(f"<code>{name}</code>" for name in item.categories))
         rows += [
             ("missing", _missing(item)),
             ("reported by", escape(item.reporter)),
@@ -169,7 +169,7 @@ def _figure(item: Definition, of: Distribution | None) -> str:
         return ""
     lines: Iterable[str] = (_known(of), _typical(of))
     caption = ". ".join(line for line in lines if line)
-    drawing = histogram(of, item.unit) if of.counts else ""
+    drawing = histogram(of, item.unit) if of.counts and not of.alike else ""
     return f"<figure>{drawing}<figcaption>{escape(caption)}.</figcaption></figure>"
 
 
@@ -184,4 +184,6 @@ def _known(of: Distribution) -> str:
 
 
 def _typical(of: Distribution) -> str:
-    return "" if of.mean is None else f"Mean {number(of.mean)}"
+    if of.mean is None:
+        return ""
+    return f"It is {number(of.mean)} for all of them" if of.alike else f"Mean {number(of.mean)}"

@@ -54,6 +54,8 @@ def test_bars_of_several_whole_numbers_end_where_the_range_ends() -> None:
 def test_a_flag_has_two_bars_even_where_all_are_alike() -> None:
     of = distribution(feature("is_weekend"), np.zeros(40, np.float32), 40)
     assert of.counts == (40, 0)
+    assert of.alike
+    assert not distribution(feature("is_weekend"), np.arange(40, dtype=np.float32) % 2, 40).alike
 
 
 def test_one_far_away_does_not_stretch_the_axis_nor_show() -> None:

@@ -84,7 +84,7 @@ def test_every_card_says_all_there_is(text: str, content: Content) -> None:
         if isinstance(item, Input):
             assert {"reported by", "why declared"} <= set(facts), item.name
             assert "<pre>" not in cards[item.name]
-            assert ("categories" if item.categories else "range") in facts
+            assert ("one of" if item.categories else "range") in facts
         else:
             assert "<pre>" in cards[item.name], item.name
             assert "<svg" in cards[item.name], item.name
