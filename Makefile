@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKDIR ?= edge-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install old-phone compilers demo test test-fast test-full lint format bench lock vectors clean
+.PHONY: help install old-phone compilers swift demo test test-fast test-full lint format bench lock vectors clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ $(COMPILERS)/.ready: requirements/compilers/package.json requirements/compilers/
 	cp requirements/compilers/package.json requirements/compilers/package-lock.json $(COMPILERS)
 	npm ci --prefix $(COMPILERS) --force --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $(COMPILERS)/.ready
+
+swift: $(READY) ## Debian 13's Swift in a folder of its own, for the test of the generated Swift (half a gigabyte to fetch)
+	./scripts/swift $(VENV)/swift
 
 demo: install ## the main job, end to end, on this machine (a minute or two)
 	$(BIN)/edge demo --workdir $(WORKDIR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +15,17 @@ from feature_spec.vectors import apply
 from tests.feature_spec.every_operator import FORMULAS
 from tests.feature_spec.trees import named
 
-_VECTORS: Final = Path(__file__).parents[3] / "docs" / "protocol" / "vectors" / "day-input"
+_ROOT: Final = Path(__file__).parents[3]
+_VECTORS: Final = _ROOT / "docs" / "protocol" / "vectors" / "day-input"
 TOLERANCE: Final = 1e-6
 """Between evaluators in double precision, absolute below 1 and relative above."""
+
+
+def example(language: str) -> str:
+    """The example in the guide for a language."""
+    page = (_ROOT / "docs" / "guides" / "codegen.md").read_text("utf-8")
+    (found,) = re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
+    return str(found)
 
 
 def spec_of_every_operator() -> FeatureSpec:

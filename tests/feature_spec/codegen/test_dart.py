@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from feature_spec.codegen.languages import generate
+from feature_spec.prebuilt import PREBUILT
+from tests.feature_spec.codegen.golden import example
 from tests.feature_spec.codegen.lines import zone_lines
 from tests.feature_spec.codegen.typed import SPEC, Ask, mismatches, program, sayable
 
@@ -48,6 +50,18 @@ def ask(dart: str, tmp_path: Path) -> Callable[[str, str], Ask]:
 def test_every_vector_is_answered(ask: Callable[[str, str], Ask]) -> None:
     assert len(sayable()) > 250
     assert mismatches(ask("", ""), zone_lines) == []
+
+
+def test_the_example_of_the_guide(dart: str, tmp_path: Path) -> None:
+    (tmp_path / "features.dart").write_text(generate(PREBUILT, "dart"), encoding="utf-8")
+    (tmp_path / "example.dart").write_text(example("dart"), encoding="utf-8")
+    call = "completionRate([], '2026-01-01', 'UTC', (name) => (instant) => 0)"
+    (tmp_path / "app.dart").write_text(
+        f"import 'example.dart';\nvoid main() => print({call});\n", encoding="utf-8"
+    )
+    command = [dart, str(tmp_path / "app.dart")]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "0.5\n", "")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from feature_spec.codegen.languages import generate
+from tests.feature_spec.codegen.golden import example
 from tests.feature_spec.codegen.typed import SPEC, Ask, mismatches, program, sayable
 
 # Compiled once, not once a worker.
@@ -38,6 +39,8 @@ def ask(
         (folder / f"{name}Features.kt").write_text(source, encoding="utf-8")
         source = f"package {name}\n" + program_text.replace("coachedge.features", f"{name}.features")
         (folder / f"{name}Answer.kt").write_text(source, encoding="utf-8")
+    source = example("kotlin").replace("coachedge.features", "right.features")
+    (folder / "example.kt").write_text(source, encoding="utf-8")
     java, jars = tool("java"), compilers / "kotlin-compiler" / "lib"
     compiler = ["-cp", str(jars / "kotlin-compiler.jar"), "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"]
     arguments = ["-Werror", "-kotlin-home", str(jars.parent), "-d", str(folder / "answer.jar"), str(folder)]

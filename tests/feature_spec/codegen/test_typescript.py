@@ -17,6 +17,7 @@ from feature_spec.prebuilt import PREBUILT
 from tests.feature_spec.codegen.golden import (
     Answer,
     are_close,
+    example,
     mismatches,
     reference,
     spec_of_every_operator,
@@ -59,6 +60,7 @@ def compiled(tsc: Compile, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The generated module for the prebuilt features, compiled with an app that uses it."""
     folder = tmp_path_factory.mktemp("typescript")
     (folder / "features.ts").write_text(generate(PREBUILT, "typescript"), encoding="utf-8")
+    (folder / "example.ts").write_text(example("typescript"), encoding="utf-8")
     shutil.copy(HERE / "usage.ts", folder)
     found = tsc(folder)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
