@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from feature_spec.errors import DataError, DayInputError
 from feature_spec.instants import parse_date
-from feature_spec.numbers import is_number, is_whole
+from feature_spec.numbers import is_number, is_whole, shown
 
 _DATES: Final = ("observed_since", "account_since", "goal_start")
 _NUMBERS: Final = (
@@ -54,10 +54,10 @@ class Context:
             number = getattr(self, name)
             if number is not None and not is_whole(number, low):
                 raise DayInputError(
-                    "bad-context", f"{name} is {number!r:.60}; give a whole number from {low}, or omit it"
+                    "bad-context", f"{name} is {shown(number)}; give a whole number from {low}, or omit it"
                 )
         if self.progress is not None and not is_number(self.progress, 0, 1):
-            raise DayInputError("bad-context", f"progress is {self.progress!r:.60}; give 0 to 1, or omit it")
+            raise DayInputError("bad-context", f"progress is {shown(self.progress)}; give 0 to 1, or omit it")
 
     def date(self, name: str) -> int | None:
         """The date ``name`` as days since 1970-01-01, None where unknown."""
@@ -65,7 +65,7 @@ class Context:
         if text is None:
             return None
         try:
-            return parse_date(text if isinstance(text, str) else repr(text))
+            return parse_date(text if isinstance(text, str) else shown(text))
         except DataError as error:
             raise DayInputError("bad-context", f"{name}: {error}") from None
 
@@ -83,5 +83,7 @@ class Context:
         unknown = sorted(str(key) for key in data if key not in cls.__dataclass_fields__)
         if unknown:
             known = ", ".join(cls.__dataclass_fields__)
-            raise DayInputError("bad-context", f"the context has the unknown key '{unknown[0]}'; use {known}")
+            raise DayInputError(
+                "bad-context", f"the context has the unknown key {shown(unknown[0])}; use {known}"
+            )
         return cls(**data)

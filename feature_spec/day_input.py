@@ -36,6 +36,7 @@ from feature_spec.instants import (
     local_moment,
     zone,
 )
+from feature_spec.numbers import shown
 from feature_spec.vocabulary import (
     CHANNELS,
     CONTEXT,
@@ -114,10 +115,22 @@ def day_input_of_columns(
     Raises:
         DayInputError: the input breaks a rule.
     """
+    if isinstance(as_of, bool) or not isinstance(as_of, int | np.integer):
+        raise DayInputError(
+            "bad-timestamp", f"the as-of instant is {shown(as_of)}; give whole milliseconds since 1970"
+        )
     if not FIRST_INSTANT <= as_of <= LAST_INSTANT:
-        raise DayInputError("bad-timestamp", f"{as_of} ms since 1970 is no instant between 1970 and 2199")
+        raise DayInputError(
+            "bad-timestamp", f"{shown(as_of)} ms since 1970 is no instant between 1970 and 2199"
+        )
+    if context is not None and not isinstance(context, Context):
+        raise DayInputError(
+            "bad-context",
+            f"the context is {shown(context)}; give a Context, for JSON that of Context.from_json",
+        )
+    as_of = int(as_of)
     try:
-        where = zone(zone_name if isinstance(zone_name, str) else repr(zone_name))
+        where = zone(zone_name if isinstance(zone_name, str) else shown(zone_name))
     except DataError as error:
         raise DayInputError("bad-zone", str(error)) from None
     moment = local_moment(as_of, where)

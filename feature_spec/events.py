@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from feature_spec.errors import DataError, DayInputError
 from feature_spec.instants import FIRST_INSTANT, LAST_INSTANT, Instants, parse_instant
-from feature_spec.numbers import is_number, is_whole
+from feature_spec.numbers import is_number, is_whole, shown
 from feature_spec.tables import MAX_COUNT, MAX_VALUE
 from feature_spec.vocabulary import EVENT_TYPES
 
@@ -57,7 +57,7 @@ class Event:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "instant", instant_of(self.timestamp))
-        if self.event_type not in EVENT_TYPES:
+        if not isinstance(self.event_type, str) or self.event_type not in EVENT_TYPES:
             raise _unknown_type(self.event_type)
         if not is_whole(self.count, 0):
             raise _bad_count(self.count)
@@ -67,7 +67,7 @@ class Event:
             text = getattr(self, name)
             if text is not None and not (isinstance(text, str) and text):
                 raise DayInputError(
-                    "bad-event", f"{name} is {text!r:.60}; give a text that is not empty, or omit it"
+                    "bad-event", f"{name} is {shown(text)}; give a text that is not empty, or omit it"
                 )
         value = np.nan if self.value is None else self.value
         row = _ROW.pack(self.instant, _CODES[self.event_type], self.count, value)
@@ -85,7 +85,7 @@ class Event:
         unknown = sorted(str(key) for key in data if key not in _KEYS)
         if unknown:
             raise DayInputError(
-                "bad-event", f"an event has the unknown key '{unknown[0]}'; use {', '.join(_KEYS)}"
+                "bad-event", f"an event has the unknown key {shown(unknown[0])}; use {', '.join(_KEYS)}"
             )
         return cls(**{key: value for key, value in data.items() if not (key == "count" and value is None)})
 
@@ -146,8 +146,18 @@ class EventColumns:
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> EventColumns:
-        """The columns of events, in their order."""
+        """The columns of events, in their order.
+
+        Raises:
+            DayInputError: something is no event.
+        """
         several = list(events)
+        for event in several if set(map(type, several)) - {Event} else ():
+            if not isinstance(event, Event):
+                raise DayInputError(
+                    "bad-event",
+                    f"an event is {shown(event)}; give Event objects, for JSON those of Event.from_json",
+                )
         rows = np.frombuffer(b"".join([event.row for event in several]), _ROW_TYPE)
         ids = [event.event_id for event in several]
         with_ids = any(ids)
@@ -205,7 +215,7 @@ def instant_of(text: object) -> int:
         DayInputError: it is no RFC 3339 timestamp.
     """
     try:
-        return parse_instant(text if isinstance(text, str) else repr(text))
+        return parse_instant(text if isinstance(text, str) else shown(text))
     except DataError as error:
         raise DayInputError("bad-timestamp", str(error)) from None
 
@@ -260,27 +270,24 @@ def _texts(name: str, texts: Sequence[str | None]) -> list[str | None]:
             row for row, text in enumerate(listed) if not (text is None or (isinstance(text, str) and text))
         )
         raise DayInputError(
-            "bad-event", f"row {row} of {name} is {listed[row]!r:.60}; give a text that is not empty, or None"
+            "bad-event",
+            f"row {row} of {name} is {shown(listed[row])}; give a text that is not empty, or None",
         )
     return listed
 
 
 def _unknown_type(name: object) -> DayInputError:
     known = ", ".join(EVENT_TYPES)
-    return DayInputError("unknown-event-type", f"unknown event type {name!r:.60}; use one of {known}")
+    return DayInputError("unknown-event-type", f"unknown event type {shown(name)}; use one of {known}")
 
 
 def _bad_count(count: object, where: str = "") -> DayInputError:
     return DayInputError(
-        "bad-count", f"{where}the count {_shown(count)} is no whole number from 0 to {MAX_COUNT:,}"
+        "bad-count", f"{where}the count {shown(count)} is no whole number from 0 to {MAX_COUNT:,}"
     )
 
 
 def _bad_value(value: object, where: str = "") -> DayInputError:
     return DayInputError(
-        "bad-value", f"{where}the value {_shown(value)} is no finite number within ±{MAX_VALUE:,.0f}; omit it"
+        "bad-value", f"{where}the value {shown(value)} is no finite number within ±{MAX_VALUE:,.0f}; omit it"
     )
-
-
-def _shown(number: object) -> str:
-    return f"{number.item() if isinstance(number, np.generic) else number!r:.60}"
