@@ -22,8 +22,12 @@ from feature_spec.numpy_evaluator import evaluate
 from feature_spec.prebuilt import PREBUILT
 from feature_spec.registry import REGISTRY, STATUSES, listing
 from feature_spec.spec_files import read_spec
+from feature_spec.warehouse.files import is_parquet
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+ENGINES = ("duckdb",)
+"""Engines of the warehouse."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DATA_OPTIONS = (
@@ -168,19 +172,68 @@ def checked_compat(old: FeatureSpec, new: FeatureSpec, name: str) -> dict[str, A
 
 @features.command("compute")
 @data_options
-@click.option("--out", type=_FILE, required=True, help="CSV file to write: user_id and one column a feature.")
+@click.option(
+    "--requests",
+    type=_FILE,
+    help="Instants to look back from, instead of one cut-off day: CSV or Parquet with user_id, as_of, and optionally "
+    "goal_id, zone and what is known besides. Nothing later than as_of counts.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["numpy", *ENGINES]),
+    help="Where to compute; duckdb with --requests, else numpy by default. All give the same numbers.",
+)
+@click.option(
+    "--memory-gib",
+    type=click.FloatRange(min=0.1),
+    default=3.0,
+    show_default=True,
+    help="What an engine may hold in memory before it uses the disk.",
+)
+@click.option(
+    "--out",
+    type=_FILE,
+    required=True,
+    help="CSV or .parquet file to write: a row a user or request, a column a feature.",
+)
 def compute_features(
-    data: DataFiles | None, cutoff_days: tuple[int, ...], zone: str, out: Path
+    data: DataFiles | None,
+    cutoff_days: tuple[int, ...],
+    zone: str,
+    requests: Path | None,
+    engine: str | None,
+    memory_gib: float,
+    out: Path,
 ) -> dict[str, Any]:
-    """Compute the prebuilt features of every user of a log."""
+    """Compute the prebuilt features of every user of a log, or of every row of --requests."""
     if data is None:
         raise click.UsageError("Missing option '--events'.")
     if len(cutoff_days) > 1:
         raise click.UsageError("Give one --cutoff-day: the file has one row a user.")
-    for path in (data.events, data.labels, data.assessments, data.users, data.mapping):
+    for path in (data.events, data.labels, data.assessments, data.users, data.mapping, requests):
         if path is not None and os.path.realpath(path) == os.path.realpath(out):
             raise DataError(f"--out {out} is the file that is read; choose another name")
-    snapshot = load(data, zone).snapshot(cutoff_days[0] if cutoff_days else None)
+    cutoff_day = cutoff_days[0] if cutoff_days else None
+    if requests is not None:
+        if cutoff_days or data != DataFiles(data.events) or engine == "numpy":
+            raise click.UsageError(
+                "--requests goes with --events, --zone and --engine duckdb or spark: its rows say what is known."
+            )
+        from feature_spec.warehouse import command
+
+        content, told = command.for_requests(engine or "duckdb", memory_gib, data.events, requests, zone, out)
+    elif engine in ENGINES or is_parquet(out):
+        from feature_spec.warehouse import command
+
+        content, told = command.for_cutoff(engine or "duckdb", memory_gib, data, cutoff_day, zone, out)
+    else:
+        content, told = _computed_here(data, cutoff_day, zone)
+    write_atomically(out, content)
+    return {"out": str(out), "features": PREBUILT.names, **told}
+
+
+def _computed_here(data: DataFiles, cutoff_day: int | None, zone: str) -> tuple[bytes, dict[str, Any]]:
+    snapshot = load(data, zone).snapshot(cutoff_day)
     values = evaluate(PREBUILT, snapshot.daily, snapshot.context)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -189,13 +242,8 @@ def compute_features(
     writer.writerows(
         [user, *(f"{x:.9g}" for x in row)] for user, row in zip(snapshot.users, values, strict=True)
     )
-    write_atomically(out, text.getvalue().encode("utf-8"))
-    return {
-        "out": str(out),
-        "users": len(snapshot.users),
-        "features": PREBUILT.names,
-        "notices": snapshot.notices,
-    }
+    told = {"users": len(snapshot.users), "engine": "numpy", "notices": snapshot.notices}
+    return text.getvalue().encode("utf-8"), told
 
 
 @features.command("check")

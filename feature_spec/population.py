@@ -102,6 +102,25 @@ class Snapshot:
 
 
 @dataclass(frozen=True, eq=False)
+class Cut:
+    """Who is looked at on which day.
+
+    Attributes:
+        kept: indexes into ``people`` of those who were observed at the cut-off.
+        as_of: the as-of day of everybody.
+        days_observed: how many days everybody was observed, at most 90.
+        context: float32 [n, 14] of everybody, -1 where unknown.
+        notices: what was left out, for people to read.
+    """
+
+    kept: npt.NDArray[np.intp]
+    as_of: Days
+    days_observed: Days
+    context: npt.NDArray[np.float32]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Events of many users; made by ``from_columns`` or by ``load``.
 
@@ -229,6 +248,22 @@ class Dataset:
         Raises:
             DataError: nobody is left, a user's day 0 is unknown, or a cell is beyond 2^24.
         """
+        cut = self.cut(cutoff_day)
+        return Snapshot(
+            users=tuple(self.people.users[i] for i in cut.kept),
+            groups=tuple(self.people.groups[i] for i in cut.kept),
+            daily=self._daily(*self._inside(cut.as_of, cut.days_observed))[cut.kept],
+            context=cut.context[cut.kept],
+            labels={name: values[cut.kept] for name, values in self.people.labels.items()},
+            notices=cut.notices,
+        )
+
+    def cut(self, cutoff_day: int | None) -> Cut:
+        """Who is there at the end of local day ``cutoff_day`` of each user, and what is known of them besides events.
+
+        Raises:
+            DataError: nobody is left, or a user's day 0 is unknown.
+        """
         first_day, last_day = self._span()
         as_of = self._as_of(cutoff_day, last_day)
         notices: list[str] = []
@@ -244,16 +279,14 @@ class Dataset:
         if not len(kept):
             raise DataError("nobody was observed at the cut-off day; choose another --cutoff-day")
         days_observed = np.minimum(observed, WINDOW_DAYS)
+        _, inside = self._inside(as_of, days_observed)
+        context = self._context(as_of, days_observed, inside)
+        return Cut(kept, as_of, days_observed, context, (*self.notices, *notices))
+
+    def _inside(self, as_of: Days, days_observed: Days) -> tuple[Days, npt.NDArray[np.bool_]]:
+        """How many days each event lies back, and whether it counts."""
         index = as_of[self.user] - self.day
-        inside = (index >= 0) & (index < np.maximum(days_observed, 0)[self.user])
-        return Snapshot(
-            users=tuple(self.people.users[i] for i in kept),
-            groups=tuple(self.people.groups[i] for i in kept),
-            daily=self._daily(index, inside)[kept],
-            context=self._context(as_of, days_observed, inside)[kept],
-            labels={name: values[kept] for name, values in self.people.labels.items()},
-            notices=(*self.notices, *notices),
-        )
+        return index, (index >= 0) & (index < np.maximum(days_observed, 0)[self.user])
 
     def _span(self) -> tuple[float, float]:
         """First and last day on which anybody did anything; what falls due may lie in the future."""

@@ -51,13 +51,12 @@ def days(events: Any, requests: Any, compiler: Compiler) -> Any:
         else:
             aggregates[columns.name(index)] = _counted(step, rows)
     read = set(compiler.context.values()) & compiler.derived
-    act = (rows.event_type != "task_due") & (rows["count"] > number(0))
+    act = _act(rows)
     if "hours_since_last_act" in read:
         ago = (rows.as_of - rows.instant).cast("float64") / number(_HOUR_MS)
         aggregates["hours_since_last_act"] = ibis.ifelse(act, ago, ibis.null("float64")).min()
     if "morning_acts" in read:
-        morning = act & (rows.local - day_of(rows.local) * DAY_MS < _NOON_MS)
-        aggregates["morning_acts"] = ibis.ifelse(morning, rows["count"], number(0)).sum()
+        aggregates["morning_acts"] = ibis.ifelse(before_noon(rows), rows["count"], number(0)).sum()
     found = rows.group_by("request", "day").agg(**aggregates)
     # No event of those types on that day is a sum over nothing.
     whole = {
@@ -67,6 +66,15 @@ def days(events: Any, requests: Any, compiler: Compiler) -> Any:
     }
     sums = {columns.name(i): _added(compiler.leaves[i], found, names) for i, names in parts.items()}
     return found.mutate(**whole, **sums)
+
+
+def _act(rows: Any) -> Column:
+    return (rows.event_type != "task_due") & (rows["count"] > number(0))
+
+
+def before_noon(rows: Any) -> Column:
+    """Whether an event that ``happened`` is an act and its clock shows less than 12:00."""
+    return _act(rows) & (rows.local - day_of(rows.local) * DAY_MS < _NOON_MS)
 
 
 def _weights(step: Step) -> list[tuple[str, float]]:

@@ -48,8 +48,19 @@ def compute(
     return features(spec, engine, log, asked, largest)
 
 
-def features(spec: FeatureSpec, engine: Engine, log: Any, asked: Any, largest: float) -> Any:
-    """``compute`` on tables that are checked already."""
+def features(
+    spec: FeatureSpec, engine: Engine, log: Any, asked: Any, largest: float, keys: tuple[str, ...] = KEYS
+) -> Any:
+    """``compute`` on tables that are checked already.
+
+    Args:
+        spec: the definitions.
+        engine: where to compute.
+        log: the table ``events`` of ``bucketing``.
+        asked: the table ``requests`` of ``bucketing``, with entries of the context.
+        largest: the largest count or value of one event.
+        keys: which columns of ``asked`` the result has besides, where they are there.
+    """
     compiler = Compiler(spec.program, derived=frozenset(DERIVED) - set(asked.columns), keep=engine.keep)
     missing = [name for name in CONTEXT if name not in asked.columns and name not in compiler.derived]
     if missing:
@@ -67,8 +78,9 @@ def features(spec: FeatureSpec, engine: Engine, log: Any, asked: Any, largest: f
     busiest = engine.fetch(found.aggregate(most=found[bucketing.ROWS].max())).to_pylist()[0]["most"]
     if busiest * largest * WINDOW_DAYS > MAX_CELL:
         _refuse_too_many(engine, bucketing.happened(log, window))
-    keys = [name for name in KEYS if name in asked.columns]
-    result = asked.select("request", *keys).join(found.drop(bucketing.ROWS), "request")
+    result = asked.select("request", *(name for name in keys if name in asked.columns)).join(
+        found.drop(bucketing.ROWS), "request"
+    )
     return engine.fetch(result).sort_by("request").drop_columns(["request"])
 
 
@@ -79,7 +91,7 @@ def _refuse_too_many(engine: Engine, rows: Any) -> None:
         times=rows["count"].sum(),
         total=ibis.coalesce(rows.value, number(0)).sum().abs(),
     )
-    acts = rows.filter(rows.event_type != "task_due")
+    acts = rows.filter(bucketing.before_noon(rows))
     users = acts.group_by("request").agg(user_id=acts.user_id.max(), times=acts["count"].sum())
     limit = number(MAX_CELL)
     for table, wrong, what in (
@@ -88,7 +100,7 @@ def _refuse_too_many(engine: Engine, rows: Any) -> None:
             (cells.times > limit) | (cells.total > limit),
             "a day adds up to more than 2^24 of one event type",
         ),
-        (users, users.times > limit, "the window has more than 2^24 acts"),
+        (users, users.times > limit, "there are more than 2^24 acts before noon"),
     ):
         row = engine.fetch(table.filter(wrong).limit(1)).to_pylist()
         if row:

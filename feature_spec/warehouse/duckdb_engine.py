@@ -24,8 +24,6 @@ class DuckDB:
         scratch: folder for what does not fit into memory; the system's by default.
     """
 
-    name: Final = "duckdb"
-
     def __init__(
         self, memory_gib: float = MEMORY_GIB, threads: int | None = None, scratch: Path | None = None
     ) -> None:
@@ -99,10 +97,10 @@ class DuckDB:
             return self._connection.execute(sql)
         except duckdb.OutOfMemoryException as error:
             raise DataError(
-                f"DuckDB needs more memory or room on the disk ({_first_line(error)}); give it more with --memory-gib"
+                f"DuckDB needs more memory or room on the disk ({_one_line(error)}); give it more with --memory-gib"
             ) from error
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
-            raise DataError(f"the data cannot be read ({_first_line(error)})") from error
+            raise DataError(f"the data cannot be read ({_one_line(error)})") from error
 
     def _next(self) -> str:
         self._tables += 1
@@ -145,11 +143,12 @@ def _plain(path: Path, column: str, kind: str) -> str:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     form = "Parquet" if is_parquet(path) else "CSV"
-    return DataError(f"{path}: cannot be read as {form} ({_first_line(error)}); check the path and the file")
+    return DataError(f"{path}: cannot be read as {form} ({_one_line(error)}); check the path and the file")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+def _one_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines)[:200] or type(error).__name__
 
 
 def _literal(text: str) -> str:

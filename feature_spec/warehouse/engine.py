@@ -12,8 +12,6 @@ Table = Any
 class Engine(Protocol):
     """Something that computes Ibis expressions. Tables it names live until it is closed."""
 
-    name: str
-
     def read(self, path: Path) -> Table:
         """A CSV or Parquet file. Cells of a CSV file are text, '' being null; instants come as milliseconds since
         1970-01-01T00:00:00Z and dates as days since then, whole numbers as int64, others as float64.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from feature_spec.errors import DataError
+from feature_spec.warehouse.packages import arrow, arrow_compute, arrow_csv, parquet
 
 
 def is_parquet(path: Path) -> bool:
@@ -34,3 +36,23 @@ def csv_header(path: Path) -> list[str]:
     if repeated:
         raise DataError(f"{path.name}: the header names the column '{repeated[0]}' twice; rename one")
     return header
+
+
+def encode(table: Any, path: Path) -> bytes:
+    """A ``pyarrow.Table`` as the bytes of a file called ``path``; its ``as_of`` in milliseconds becomes an instant."""
+    if "as_of" in table.column_names:
+        place = table.column_names.index("as_of")
+        instants = table["as_of"].cast(arrow.timestamp("ms"))
+        if is_parquet(path):
+            shown = instants.cast(arrow.timestamp("ms", tz="UTC"))
+        else:
+            shown = arrow_compute.strftime(instants, format="%Y-%m-%dT%H:%M:%SZ")
+        table = table.set_column(place, "as_of", shown)
+    sink = arrow.BufferOutputStream()
+    if is_parquet(path):
+        parquet.write_table(table, sink)
+    else:
+        sink.write((",".join(table.column_names) + "\n").encode("utf-8"))
+        options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
+        arrow_csv.write_csv(table, sink, options)
+    return bytes(sink.getvalue())

@@ -9,6 +9,7 @@ from feature_spec.extras import Late
 EXTRA: Final = "warehouse"
 
 arrow: Any = Late("pyarrow", extra=EXTRA)
+arrow_compute: Any = Late("pyarrow.compute", extra=EXTRA)
 arrow_csv: Any = Late("pyarrow.csv", extra=EXTRA)
 duckdb: Any = Late("duckdb", extra=EXTRA)
 ibis: Any = Late("ibis", extra=EXTRA)

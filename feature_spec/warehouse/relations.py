@@ -74,8 +74,8 @@ def events(engine: Engine, raw: Any, name: str) -> tuple[Any, float]:
     sizes: list[Any] = []
     if "count" in raw.columns:
         count = cells.whole(raw["count"], 0, MAX_COUNT)
-        rules.append(_Rule("count", count.wrong_or_empty, f"give a whole number from 0 to {MAX_COUNT:,}"))
-        columns["count"] = count.value
+        rules.append(_Rule("count", count.wrong, f"give a whole number from 0 to {MAX_COUNT:,}"))
+        columns["count"] = ibis.coalesce(count.value, number(1))
         sizes.append(count.value)
     else:
         columns["count"] = number(1)

@@ -11,6 +11,8 @@ from feature_spec import PREBUILT
 from feature_spec.dataset import DataFiles, Dataset, load
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.vocabulary import CONTEXT, EVENT_TYPES
+from feature_spec.warehouse.cohort import snapshot_features
+from feature_spec.warehouse.duckdb_engine import DuckDB
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,19 @@ def test_a_later_cutoff_never_changes_the_past(dataset: Dataset) -> None:
 
 # Logistic regression on the ten features, five folds by person: goal AUC by cut-off day.
 PROMISED = {30: 0.76, 60: 0.81, 100: 0.865}
+
+
+@pytest.mark.parametrize("cutoff", [30, 100])
+def test_the_warehouse_computes_the_same(dataset: Dataset, cutoff: int) -> None:
+    snapshot = dataset.snapshot(cutoff)
+    expected = evaluate(PREBUILT, snapshot.daily, snapshot.context)
+    with DuckDB() as engine:
+        found, notices = snapshot_features(PREBUILT, engine, dataset, cutoff)
+    assert tuple(found["user_id"].to_pylist()) == snapshot.users
+    assert notices == snapshot.notices
+    columns = np.stack([found[name].to_numpy() for name in PREBUILT.names], axis=1)
+    assert np.abs(columns - expected).max() <= 1e-6
+    assert len(np.unique(expected, axis=0)) > 1000, "users that differ"
 
 
 @pytest.mark.convert

@@ -123,7 +123,7 @@ def _instant(event: dict[str, Any]) -> int:
     return parse_instant(event["timestamp"])
 
 
-def _expected(users: list[tuple[str, dict[str, Any]]], spec: FeatureSpec) -> Cells:
+def expected_features(users: list[tuple[str, dict[str, Any]]], spec: FeatureSpec) -> Cells:
     days = [apply(document) for _, document in users]
     return reference(spec, np.stack([one.daily for one in days]), np.stack([one.context for one in days]))
 
@@ -131,7 +131,7 @@ def _expected(users: list[tuple[str, dict[str, Any]]], spec: FeatureSpec) -> Cel
 @pytest.mark.parametrize("spec", [PREBUILT, CONTEXT_SPEC], ids=["features", "context"])
 def test_random_logs_in_many_zones(engine: DuckDB, spec: FeatureSpec) -> None:
     users = random_users(21, 150)
-    assert worst(_expected(users, spec), features(engine, *tables(users), spec)) <= TOLERANCE
+    assert worst(expected_features(users, spec), features(engine, *tables(users), spec)) <= TOLERANCE
 
 
 def _other_future(seed: int, users: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
@@ -184,4 +184,4 @@ def test_many_instants_of_one_user(engine: DuckDB) -> None:
         (name, {**each, "events": [e for e in each["events"] if e["timestamp"] <= each["as_of"]]})
         for name, each in asked
     ]
-    assert worst(_expected(cut, PREBUILT), features(engine, events, requests)) <= TOLERANCE
+    assert worst(expected_features(cut, PREBUILT), features(engine, events, requests)) <= TOLERANCE

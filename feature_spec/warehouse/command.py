@@ -1,0 +1,51 @@
+"""``edge features compute`` where an engine computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from feature_spec.errors import DataError
+from feature_spec.ingest import DataFiles, load
+from feature_spec.instants import zone as zone_named
+from feature_spec.prebuilt import PREBUILT
+from feature_spec.warehouse.cohort import snapshot_features
+from feature_spec.warehouse.compute import compute
+from feature_spec.warehouse.engine import Engine
+from feature_spec.warehouse.files import encode
+
+
+def open_engine(name: str, memory_gib: float) -> Engine:
+    """The engine called ``name``, empty; the caller closes it."""
+    if name == "duckdb":
+        from feature_spec.warehouse.duckdb_engine import DuckDB
+
+        return DuckDB(memory_gib)
+    raise DataError(f"there is no engine '{name}'; use duckdb")
+
+
+def for_requests(
+    engine: str, memory_gib: float, events: Path, requests: Path, zone: str, out: Path
+) -> tuple[bytes, dict[str, Any]]:
+    """The features of every row of ``requests``: the file to write, and what to tell."""
+    zone_named(zone)
+    opened = open_engine(engine, memory_gib)
+    try:
+        names = (events.name, requests.name)
+        table = compute(PREBUILT, opened, opened.read(events), opened.read(requests), zone, names)
+    finally:
+        opened.close()
+    return encode(table, out), {"rows": table.num_rows, "engine": engine, "notices": ()}
+
+
+def for_cutoff(
+    engine: str, memory_gib: float, data: DataFiles, cutoff_day: int | None, zone: str, out: Path
+) -> tuple[bytes, dict[str, Any]]:
+    """The features of every user at a cut-off day: the file to write, and what to tell."""
+    dataset = load(data, zone)
+    opened = open_engine(engine, memory_gib)
+    try:
+        table, notices = snapshot_features(PREBUILT, opened, dataset, cutoff_day)
+    finally:
+        opened.close()
+    return encode(table, out), {"users": table.num_rows, "engine": engine, "notices": notices}
