@@ -32,13 +32,19 @@ ENGINES = ("duckdb",)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _DATA_OPTIONS = (
     click.option(
-        "--events", type=_FILE, help="Event log: CSV with user_id, timestamp or day, event_type, count."
+        "--events",
+        type=_FILE,
+        help="Event log: CSV or Parquet with user_id, timestamp or day, event_type, count.",
     ),
     click.option(
-        "--labels", type=_FILE, help="Outcomes and what else is known of each user: CSV with user_id."
+        "--labels",
+        type=_FILE,
+        help="Outcomes and what else is known of each user: CSV or Parquet with user_id.",
     ),
     click.option(
-        "--assessments", type=_FILE, help="Items that fall due on a day for everybody: CSV with day."
+        "--assessments",
+        type=_FILE,
+        help="Items that fall due on a day for everybody: CSV or Parquet with day.",
     ),
     click.option(
         "--mapping", help="Mapping file (TOML) for a foreign log, or the name of a shipped one (oulad)."
@@ -53,7 +59,9 @@ _DATA_OPTIONS = (
     click.option(
         "--zone", default="UTC", show_default=True, help="IANA time zone in which days are counted."
     ),
-    click.option("--users", type=_FILE, help="CSV with user_id and zone, for users who live in other zones."),
+    click.option(
+        "--users", type=_FILE, help="CSV or Parquet with user_id and zone, for users in other zones."
+    ),
 )
 
 

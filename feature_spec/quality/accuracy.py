@@ -95,7 +95,7 @@ def values_in_range(subject: Subject) -> Measured:
         n += len(rows)
         off.append(rows[(values < known.low) | (values > known.high)])
     rows = np.unique(np.concatenate(off)) if off else np.empty(0, np.int64)
-    return bad_rows(subject.log, n, rows, f"{len(rows)} values are outside the range of their type")
+    return bad_rows(subject.log, n, rows, f"values outside the range of their type: {len(rows)}")
 
 
 def _daily(log: Log) -> tuple[Ints, Floats]:
@@ -116,7 +116,7 @@ def counts(subject: Subject) -> Measured:
         subject.log,
         len(first),
         impossible,
-        f"{len(impossible)} times a user has more than {A_DAY:,} of one type on a day",
+        f"days on which a user has more than {A_DAY:,} of one type: {len(impossible)}",
     )
 
 
@@ -135,7 +135,7 @@ def outliers(subject: Subject) -> Measured:
             spread = max(1.4826 * float(np.median(np.abs(size - middle))), 0.5)
             far.append(first[at[np.abs(size - middle) > FAR * spread]])
     rows = np.concatenate(far) if far else np.empty(0, np.int64)
-    return bad_rows(log, len(first), rows, f"{len(rows)} counts of a day are far out of the common run")
+    return bad_rows(log, len(first), rows, f"counts of a day far out of the common run: {len(rows)}")
 
 
 def varies(subject: Subject) -> Measured:
@@ -169,7 +169,7 @@ def clock(subject: Subject) -> Measured:
         log,
         len(log.acts),
         wrong,
-        f"{len(wrong) - early} time stamps are in the future, {early} before the year 2000",
+        f"time stamps in the future: {len(wrong) - early}, before the year 2000: {early}",
     )
 
 
@@ -182,7 +182,10 @@ def time_of_day(subject: Subject) -> Measured:
     midnight = log.acts[(local == 0) | (log.instant[log.acts] % (24 * _HOUR) == 0)]
     if 2 * len(midnight) > len(local):
         return bad_rows(
-            log, len(local), midnight, f"{len(midnight)} time stamps are midnights: they are days, not times"
+            log,
+            len(local),
+            midnight,
+            f"time stamps at midnight, which are days and not times: {len(midnight)}",
         )
     if len(local) < MANY:
         return NOTHING

@@ -26,7 +26,9 @@ def values(subject: Subject) -> Measured:
     without = np.bincount(native.kind, weights=none, minlength=len(EVENT_TYPES))
     expected = (without < 0.5 * total)[native.kind]
     rows = np.unique(native.row[none & expected])
-    return bad_rows(log, len(np.unique(native.row[expected])), rows, f"{len(rows)} rows lack the usual value")
+    return bad_rows(
+        log, len(np.unique(native.row[expected])), rows, f"rows without the usual value: {len(rows)}"
+    )
 
 
 def event_ids(subject: Subject) -> Measured:
@@ -34,7 +36,7 @@ def event_ids(subject: Subject) -> Measured:
     if subject.log.event_id is None or not subject.log.event_id.any():
         return NOTHING
     missing = np.flatnonzero(subject.log.event_id == 0)
-    return bad_rows(subject.log, len(subject.log), missing, f"{len(missing)} rows have no event id")
+    return bad_rows(subject.log, len(subject.log), missing, f"rows without an event id: {len(missing)}")
 
 
 def labels(subject: Subject) -> Measured:
@@ -46,7 +48,7 @@ def labels(subject: Subject) -> Measured:
     who = (
         name for name, bad in zip(subject.people.users, np.asarray(unknown.any(axis=0)), strict=True) if bad
     )
-    return Measured(unknown.size, cells, names(who), f"{cells} labels are unknown" if cells else "")
+    return Measured(unknown.size, cells, names(who), f"labels that are unknown: {cells}" if cells else "")
 
 
 def people(subject: Subject) -> Measured:
@@ -66,9 +68,7 @@ def people(subject: Subject) -> Measured:
         name for name, bad in zip(subject.people.users, np.asarray(unknown.any(axis=0)), strict=True) if bad
     )
     cells = int(unknown.sum())
-    return Measured(
-        unknown.size, cells, names(who), f"{cells} facts about users are unknown" if cells else ""
-    )
+    return Measured(unknown.size, cells, names(who), f"unknown facts about users: {cells}" if cells else "")
 
 
 def users_with_events(subject: Subject) -> Measured:
@@ -79,7 +79,7 @@ def users_with_events(subject: Subject) -> Measured:
     active[subject.place[np.unique(subject.log.user[subject.log.acts])]] = True  # -1 marks the spare place
     idle = ~active[:-1]
     return bad_users(
-        subject.people.users, len(idle), idle, f"{int(idle.sum())} of {len(idle)} users have no event"
+        subject.people.users, len(idle), idle, f"users without any event: {int(idle.sum())} of {len(idle)}"
     )
 
 
@@ -92,7 +92,7 @@ def events_with_labels(subject: Subject) -> Measured:
         subject.log.users,
         len(strangers),
         strangers,
-        f"{int(strangers.sum())} of {len(strangers)} users in the log have no label",
+        f"users in the log without a label: {int(strangers.sum())} of {len(strangers)}",
     )
 
 
@@ -117,7 +117,7 @@ def days(subject: Subject) -> Measured:
         int(open_days.sum()),
         len(holes),
         tuple(day_name(subject, int(day)) for day in holes[:3]),
-        f"{len(holes)} days have no event of anybody" if len(holes) else "",
+        f"days without an event of anybody: {len(holes)}" if len(holes) else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import Final
 
@@ -22,7 +23,7 @@ table{border-collapse:collapse;width:100%;table-layout:fixed}th:first-child{widt
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #e3e6ea;
 vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 svg{display:block;width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#667}
-.bar{fill:#3b6ea5}.hole{fill:#b3261e}.track{fill:#e9ecef}.fill{fill:#1a7f4b}.fill.low{fill:#b3261e}
+.bar{fill:#3b6ea5}.hole{fill:#b3261e}.track{fill:#e9ecef}.fill{fill:#1a7f4b}.fill.mid{fill:#c98a00}.fill.low{fill:#b3261e}
 @media(prefers-color-scheme:dark){body{color:#e4e8ee;background:#12161c}th,td{border-color:#2a313b}
 .track{fill:#2a313b}.bar{fill:#6aa3dd}.good{color:#58c48c}.bad,.hole{color:#ff8a80;fill:#ff8a80}
 svg text,.dim{fill:#9ab;color:#9ab}}
@@ -47,21 +48,21 @@ def html(report: Report, subject: Subject, threshold: float) -> str:
     for name in DIMENSIONS:
         score = report.dimensions[name]
         told = "nothing to measure" if score is None else f"{score:.3f}"
-        rows = [_row(check) for check in report.checks if check.rule.dimension == name]
+        rows = [_row(check, threshold) for check in report.checks if check.rule.dimension == name]
         parts.append(
-            f"<h2>{name.capitalize()} <span class=dim>{told}</span></h2><table><tr><th>check<th>score<th>"
+            f"<h2>{name.capitalize()} <span class=dim>{told}</span></h2><table><tr><th>check<th class=n>score<th>"
             f"<th class=n>weight<th class=n>looked at<th class=n>bad</tr>{''.join(rows)}</table>"
         )
     return "".join(parts) + "</html>\n"
 
 
-def _row(check: Check) -> str:
+def _row(check: Check, threshold: float) -> str:
     said = check.finding or check.rule.asks
     kind = "" if check.finding else " class=dim"
     score, bar = "–", ""
     if check.score is not None:
-        score = f"{check.score:.3f}"
-        low = " low" if check.score < 1 else ""
+        score = f"{math.floor(1000 * check.score) / 1000:.3f}"  # what is not 1 does not look like it
+        low = "" if check.score == 1 else " mid" if check.score >= threshold else " low"
         bar = (
             "<svg viewBox='0 0 100 10' style='width:100px'><rect class=track width=100 height=10 rx=2 />"
             f"<rect class='fill{low}' width={100 * check.score:.1f} height=10 rx=2 /></svg>"

@@ -55,7 +55,7 @@ def delivery(subject: Subject) -> Measured:
         log,
         len(known),
         np.concatenate([late, early]),
-        f"{len(late)} rows came more than a day late, {len(early)} before they happened",
+        f"rows that came more than a day late: {len(late)}, before they happened: {len(early)}",
     )
 
 

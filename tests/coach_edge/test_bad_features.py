@@ -244,7 +244,7 @@ DOCUMENTED = (
         "clock in the future, check",
         {"events.csv": CLOCK + AHEAD},
         CHECK,
-        says="accuracy, clock: 1 time stamps are",
+        says="accuracy, clock: time stamps in the future: 1",
     ),
     Case(
         "clock in the future, tolerated",
@@ -266,7 +266,7 @@ DOCUMENTED = (
         "an id for two events, check",
         {"events.csv": TIMES + "a,2026-03-01T10:00:00Z,session,1,,x\na,2026-03-02T10:00:00Z,session,1,,x\n"},
         CHECK,
-        says=r"consistency, event_ids_agree: 1 rows share an event id with another event \(row 3\)",
+        says=r"consistency, event_ids_agree: rows that share an event id with another event: 1 \(row 3\)",
     ),
     Case(
         "an event delivered twice, compute",
@@ -286,7 +286,7 @@ DOCUMENTED = (
         "ten million events in a day, check",
         {"events.csv": DAYS + "a,1,session,1000000\n" * 17},
         CHECK,
-        says="accuracy, counts: 1 times a user has more than 10,000 of one type on a day",
+        says="accuracy, counts: days on which a user has more than 10,000 of one type: 1",
     ),
     Case(
         "ten million events in ninety days, compute",
