@@ -70,6 +70,8 @@ class Expression:
             raise DefinitionError(
                 f"unknown operator {self.op!r:.40}; the operators are {', '.join(OPERATORS)}"
             )
+        if not isinstance(self.args, tuple):
+            raise DefinitionError(f"'{self.op}' takes its arguments as a tuple, got {self.args!r:.60}")
         for arg in self.args:
             if not isinstance(arg, Expression):
                 raise DefinitionError(f"'{self.op}' takes expressions as arguments, got {arg!r:.60}")

@@ -26,7 +26,7 @@ from feature_spec.numpy_evaluator import evaluate
 from feature_spec.operators import CORE, DAYS, ELEMENTWISE, LEAVES, OPERATORS, REDUCTIONS, SCALAR, SURFACE
 from feature_spec.program import MAX_STEPS, flatten
 from feature_spec.surface import bucketize, one_hot, quantile, windowed_mean
-from feature_spec.vocabulary import EVENT_TYPES
+from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES
 from tests.feature_spec.inputs import random_input
 from tests.feature_spec.trees import spec_of, trees
 
@@ -209,6 +209,38 @@ def test_an_expression_cannot_contain_itself() -> None:
 def test_refuses_what_is_no_expression(data: Any, says: str) -> None:
     with pytest.raises(DefinitionError, match=says):
         Expression.from_json(data)
+
+
+# What is nearly a tree: operators with parameters and arguments of every wrong kind.
+NEARLY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.sampled_from([*OPERATORS, *EVENT_TYPES, *CHANNELS, *CONTEXT, "ü", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(st.sampled_from([*OPERATORS]), inner, inner).map(list)
+        | st.tuples(st.sampled_from([*OPERATORS]), inner).map(list)
+        | st.dictionaries(st.sampled_from(EVENT_TYPES) | st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(NEARLY)
+def test_any_json_is_a_tree_or_one_clear_error(data: Any) -> None:
+    says, tree = "", None
+    try:
+        tree = Expression.from_json(data)
+    except DefinitionError as error:
+        says = str(error)
+    if tree is None:
+        assert 0 < len(says) < 700
+        assert "\n" not in says
+    else:
+        assert Expression.from_json(tree.to_json()) == tree
+        flatten([tree])
 
 
 def test_refuses_bottomless_nesting() -> None:
