@@ -11,6 +11,7 @@ from coach_edge.bench import machine
 
 BENCHES = {
     "faults": "coach_edge.bench.faults",
+    "features": "coach_edge.bench.features",
     "load": "coach_edge.bench.load",
     "predict": "coach_edge.bench.predict",
     "update": "coach_edge.bench.update",

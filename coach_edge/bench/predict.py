@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from coach_edge.bench.goal_model import goal_rows, goal_spec, goal_tflite
+from coach_edge.bench.turns import in_turn
 from device_tests.simulator.tflite_writer import dense_tflite
 from edge_sdk.contract.rules import Rules
 from edge_sdk.errors import InputError
@@ -27,7 +28,6 @@ from edge_sdk.runtime import Model, open_model
 from edge_sdk.runtime.engine import Array
 
 _CALLS = 2000  # of a small model in one round: 20 lie above the 99th percentile
-_BLOCK = 100
 _SLOW_CALLS = 60  # of the 1 ms model
 _BATCH = 1000
 _PATIENCE_MS = 60_000.0  # a busy machine must not turn an answer into a fallback
@@ -103,7 +103,7 @@ def _run_overhead(small: bytes, row: Array, rounds: int) -> list[dict[str, Any]]
     bare = _Bare(small).call(row)
     with open_model(small) as model:
         inputs = {model.inputs[0].name: row}
-        times = _in_turn(lambda: model.run(inputs), bare, rounds, _CALLS)
+        times = in_turn(lambda: model.run(inputs), bare, rounds, _CALLS)
     note = f"Model.run on a model of {len(small)} bytes, one row of ten; above set+invoke+get"
     return [_over(f"run_overhead_us_p{q}", times, q, rounds * _CALLS, note) for q in (50, 99)]
 
@@ -115,7 +115,7 @@ def _predict_overhead(goal: bytes, made: str, rounds: int, seed: int) -> list[di
     bare = _Bare(goal).call(row)
     with open_model(goal) as model:
         predictor = Predictor(model, spec)
-        times = _in_turn(lambda: predictor.predict(features), bare, rounds, _CALLS // 4)
+        times = in_turn(lambda: predictor.predict(features), bare, rounds, _CALLS // 4)
     note = (
         f"predict(ten named numbers) with checks, reason, {len(spec.rules.risk_factors)} risk factors, "
         f"{len(spec.rules.actions)} actions, contributions, counters; {made}, {len(goal)} bytes"
@@ -129,7 +129,7 @@ def _cached(goal: bytes, made: str, rounds: int, seed: int) -> dict[str, Any]:
     with open_model(goal) as model:
         predictor = Predictor(model, spec)
         caching = CachingPredictor(predictor, ResultCache())
-        hit, computed = _in_turn(
+        hit, computed = in_turn(
             lambda: caching.predict(features, deadline_ms=_PATIENCE_MS),
             lambda: predictor.predict(features, deadline_ms=_PATIENCE_MS),
             rounds,
@@ -152,7 +152,7 @@ def _ratio(slow: bytes, block: Array, rounds: int) -> dict[str, Any]:
     bare = _Bare(slow).call(block)
     with open_model(slow) as model:
         inputs = {model.inputs[0].name: block}
-        ours, theirs = _in_turn(lambda: model.run(inputs), bare, rounds, _SLOW_CALLS, block=5)
+        ours, theirs = in_turn(lambda: model.run(inputs), bare, rounds, _SLOW_CALLS, block=5)
     per_round = np.median(ours, axis=1) / np.median(theirs, axis=1)
     middle = float(np.median(theirs)) / 1e6
     return _figure(
@@ -200,7 +200,7 @@ def _one_by_one(predictor: Predictor, rows: list[dict[str, float]]) -> None:
 
 
 def _speedup(one_by_one: Callable[[], object], at_once: Callable[[], object], rounds: int) -> Array:
-    ours, theirs = _in_turn(at_once, one_by_one, rounds, 1, block=1)
+    ours, theirs = in_turn(at_once, one_by_one, rounds, 1, block=1)
     return np.asarray(theirs[:, 0] / ours[:, 0])
 
 
@@ -254,27 +254,6 @@ def _rate(*calls: Callable[[], object]) -> float:
     for thread in threads:
         thread.join()
     return sum(counts) / _SECONDS
-
-
-def _in_turn(
-    ours: Callable[[], object], theirs: Callable[[], object], rounds: int, calls: int, block: int = _BLOCK
-) -> tuple[Array, Array]:
-    """Nanoseconds of every call, [rounds][calls] of each; blocks of calls take turns."""
-    both = (ours, theirs)
-    times = np.empty((2, rounds, calls))
-    for call in both:
-        for _ in range(min(block, calls)):
-            call()
-    clock = time.perf_counter_ns
-    for at in range(rounds):
-        for begin in range(0, calls, block):
-            for who in (0, 1) if (at + begin // block) % 2 else (1, 0):
-                call = both[who]
-                for number in range(begin, min(begin + block, calls)):
-                    before = clock()
-                    call()
-                    times[who, at, number] = clock() - before
-    return times[0], times[1]
 
 
 def _over(name: str, times: tuple[Array, Array], percentile: int, n: int, note: str) -> dict[str, Any]:
