@@ -161,14 +161,18 @@ class EventColumns:
         rows = np.frombuffer(b"".join([event.row for event in several]), _ROW_TYPE)
         ids = [event.event_id for event in several]
         with_ids = any(ids)
-        return cls(
-            rows["instant"],
-            rows["type"],
-            rows["count"],
-            rows["value"],
-            ids if with_ids else None,
-            [event.goal_id for event in several] if with_ids else None,
-        )
+        columns = {
+            "instants": rows["instant"],
+            "types": rows["type"],
+            "counts": rows["count"],
+            "values": rows["value"],
+            "ids": ids if with_ids else None,
+            "goals": [event.goal_id for event in several] if with_ids else None,
+        }
+        made = cls.__new__(cls)  # every event was checked when it was made
+        for name, column in columns.items():
+            object.__setattr__(made, name, column)
+        return made
 
     def __len__(self) -> int:
         return len(self.instants)

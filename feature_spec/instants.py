@@ -186,13 +186,19 @@ def zone_offsets(where: tzinfo, first: int, last: int) -> tuple[Instants, npt.ND
     if first < FIRST_INSTANT or last > LAST_INSTANT:
         wrong = first if first < FIRST_INSTANT else last
         raise DataError(f"{wrong} ms since 1970 is no instant between 1970 and 2199; are these milliseconds?")
-    blocks = range(first // 1000 // _BLOCK, last // 1000 // _BLOCK + 1)
-    pieces = [piece for block in blocks for piece in _pieces(where, block)]
-    table = np.array(pieces, np.int64) * 1000
-    keep = np.flatnonzero(np.diff(table[:, 1], prepend=table[0, 1] + 1))
-    starts, offsets = table[keep].T
-    inside = slice(max(int(np.searchsorted(starts, first, side="right")) - 1, 0), None)
-    return starts[inside], offsets[inside]
+    starts, offsets = _table(where, first // 1000 // _BLOCK, last // 1000 // _BLOCK)
+    begin, end = np.searchsorted(starts, (first, last), side="right")
+    return starts[begin - 1 : end], offsets[begin - 1 : end]
+
+
+@lru_cache(maxsize=1 << 10)
+def _table(where: tzinfo, first: int, last: int) -> tuple[Instants, npt.NDArray[np.int64]]:
+    """What ``zone_offsets`` returns, of whole blocks of time; read-only, since it is kept."""
+    pieces = [piece for block in range(first, last + 1) for piece in _pieces(where, block)]
+    table = np.array(pieces, np.int64).T * 1000
+    table = table[:, np.flatnonzero(np.diff(table[1], prepend=table[1, 0] + 1))]
+    table.flags.writeable = False
+    return table[0], table[1]
 
 
 @lru_cache(maxsize=1 << 14)
