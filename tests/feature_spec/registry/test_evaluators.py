@@ -1,8 +1,6 @@
-"""Every computed feature of the registry, by the other evaluators: what is defined once is the same everywhere."""
+"""Every computed feature of the registry in the warehouse; tests/converters/test_registry_graph.py has the graphs."""
 
 from __future__ import annotations
-
-import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -50,29 +48,6 @@ def test_in_the_warehouse(inputs: tuple[Cells, Cells], expected: Cells) -> None:
     with DuckDB(threads=2) as engine:
         found = in_warehouse(SPEC, *inputs, engine)
     assert beyond(expected, found, 1e-6) == {}
-
-
-@pytest.mark.convert
-@pytest.mark.timeout(600)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_as_a_graph(inputs: tuple[Cells, Cells], expected: Cells) -> None:
-    from ai_edge_litert.interpreter import Interpreter
-
-    from feature_spec.tensorflow_evaluator import feature_model
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = feature_model(SPEC)
-    run = Interpreter(model_content=model).get_signature_runner("serving_default")
-    parts = [
-        run(daily=daily, context=context)["features"]
-        for daily, context in zip(*map(halves, inputs), strict=True)
-    ]
-    assert beyond(expected, np.concatenate(parts), 1e-5) == {}
-
-
-def halves(cells: Cells) -> tuple[Cells, Cells]:
-    return cells[:5_000], cells[5_000:]
 
 
 def test_a_difference_is_noticed(expected: Cells) -> None:
