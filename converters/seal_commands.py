@@ -48,6 +48,14 @@ def bundle() -> None:
     help="How numbers are stored: fp32, weight-int8; may be repeated. Each is built for the targets that can have it.",
 )
 @click.option(
+    "--input",
+    "takes",
+    type=click.Choice(("features", "days")),
+    default="features",
+    show_default=True,
+    help="What the model takes: its features by name, or the day input as tensors, from which it computes them itself.",
+)
+@click.option(
     "--tier",
     type=click.Choice(("none", "app-key", "device-key")),
     help="Encryption; by default app-key where there is an app key, else none. device-key: only enrolled devices get "
@@ -79,6 +87,7 @@ def build(
     model_version: str,
     targets: tuple[str, ...],
     recipes: tuple[str, ...],
+    takes: str,
     tier: str | None,
     codec: str,
     app_key: AppKey | None,
@@ -108,7 +117,18 @@ def build(
     key = app_key if tier in (None, "app-key") else None
     compress = codec == "auto"
     built = _build(
-        model, name, model_version, targets, recipes, key, lent, compress, release, channel, _progress()
+        model,
+        name,
+        model_version,
+        targets,
+        recipes,
+        takes,
+        key,
+        lent,
+        compress,
+        release,
+        channel,
+        _progress(),
     )
     bundles = []
     for sealed, data_key in built:
@@ -167,6 +187,7 @@ def _build(
     model_version: str,
     targets: tuple[str, ...],
     recipes: tuple[str, ...],
+    takes: str,
     app_key: AppKey | None,
     lent: bool,
     compress: bool,
@@ -175,14 +196,16 @@ def _build(
     progress: Progress,
 ) -> list[tuple[Sealed, DataKey | None]]:
     """The sealed bundles, each with its fresh data key where that is to be lent to devices."""
+    from converters.day_facts import day_facts_of
     from converters.pipeline import convert_ensemble
     from converters.seal import facts_of, seal_artifact
-    from converters.zoo.comparison import comparison_rows
+    from converters.zoo.comparison import comparison_days, comparison_rows
     from converters.zoo.model_dir import load_model
 
     model = load_model(directory)
-    facts = facts_of(model)
-    rows = comparison_rows(model).rows
+    days = takes == "days"
+    facts = day_facts_of(model) if days else facts_of(model)
+    rows = comparison_days(model) if days else comparison_rows(model).rows
     conversion = convert_ensemble(model.ensemble, targets, recipes, rows=rows, progress=progress)
     twins = {twin.name: twin for twin in conversion.twins.twins}
     # float32 is always converted, as what the others are measured against; it is sealed if it was asked for.

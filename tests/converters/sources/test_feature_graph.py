@@ -14,6 +14,7 @@ from converters.sources.feature_graph import program_source
 from feature_spec import PREBUILT
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.operators import CORE, OPERATORS
+from feature_spec.registry import REGISTRY
 from feature_spec.vectors import apply
 from tests.converters.sources.feature_runs import Cells, Run, distance, runners
 from tests.feature_spec import every_operator
@@ -27,9 +28,12 @@ TOLERANCE = 1e-5
 USERS = 10_000
 
 
+SPECS = {"prebuilt": PREBUILT, "registry": REGISTRY.computed}
+
+
 @cache
-def prebuilt() -> dict[str, Run]:
-    return runners(features_source(PREBUILT))
+def made(spec: str) -> dict[str, Run]:
+    return runners(features_source(SPECS[spec]))
 
 
 @cache
@@ -50,24 +54,30 @@ def golden() -> tuple[Cells, Cells, Cells]:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_ten_thousand_users(target: str) -> None:
+@pytest.mark.parametrize("name", SPECS)
+def test_ten_thousand_users_and_not_one_jump(target: str, name: str) -> None:
+    spec = SPECS[name]
     daily, context = users()
-    apart = distance(evaluate(PREBUILT, daily, context), prebuilt()[target](daily, context))
-    assert apart.shape == (USERS, len(PREBUILT.features))
-    assert apart.max() <= TOLERANCE
+    apart = distance(evaluate(spec, daily, context), made(name)[target](daily, context))
+    assert apart.shape == (USERS, len(spec.features))
+    worst = dict(zip(spec.names, apart.max(axis=0), strict=True))
+    assert {feature: value for feature, value in worst.items() if value > TOLERANCE} == {}
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_all_golden_vectors(target: str) -> None:
     daily, context, expected = golden()
     assert len(daily) >= 30
-    assert distance(expected, prebuilt()[target](daily, context)).max() <= TOLERANCE
+    assert distance(expected, made("prebuilt")[target](daily, context)).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_one_user(target: str) -> None:
     daily, context = (array[:1] for array in users())
-    assert distance(evaluate(PREBUILT, daily, context), prebuilt()[target](daily, context)).max() <= TOLERANCE
+    assert (
+        distance(evaluate(PREBUILT, daily, context), made("prebuilt")[target](daily, context)).max()
+        <= TOLERANCE
+    )
 
 
 def test_the_formulas_have_every_operator() -> None:
