@@ -151,6 +151,8 @@ class EventColumns:
         Raises:
             DayInputError: something is no event.
         """
+        if not isinstance(events, Iterable):
+            raise DayInputError("bad-event", f"events are {shown(events)}; give several, or an empty list")
         several = list(events)
         for event in several if set(map(type, several)) - {Event} else ():
             if not isinstance(event, Event):

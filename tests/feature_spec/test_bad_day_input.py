@@ -56,6 +56,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("unknown key", lambda: Event.from_json(GOOD | {"när": 1}), "bad-event", "unknown key 'när'"),
     ("key of two lines", lambda: Event.from_json(GOOD | {"a\n" + "b" * 999: 1}), "bad-event", r"key .a\\nb"),
     ("no object", lambda: Event.from_json([GOOD]), "bad-event", "an event is an object"),
+    ("no events", lambda: given(events=None), "bad-event", "events are None; give several, or an empty list"),
     ("JSON for events", lambda: given(events=[GOOD]), "bad-event", "give Event objects"),
     (
         "one of them none",
