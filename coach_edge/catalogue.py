@@ -53,8 +53,8 @@ def catalogue(
 ) -> dict[str, Any]:
     """Write one HTML page of all features: formulas, ranges, distributions on a log, and which models take them.
 
-    The page loads nothing from anywhere. It holds histograms of the log given, no user's own value; without --events it
-    has definitions only.
+    The page loads nothing from anywhere. It holds histograms of the log given and no row of it; without --events it has
+    definitions only.
     """
     if len(cutoff_days) > 1:
         raise click.UsageError("Give one --cutoff-day: the page shows one distribution a feature.")

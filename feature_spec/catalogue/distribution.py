@@ -1,7 +1,7 @@
 """How a feature's values are spread over the users of a log, coarse enough to show to everybody.
 
-A histogram of few people shows single ones. So neither end of the axis is one person's value (the axis ends at the 1 %
-and 99 % quantiles, or at the declared range), counts below ``SMALL`` are never printed, and a log of fewer than
+A histogram of few people shows single ones. So the axis ends at the 1 % and 99 % quantiles or at the declared range and
+not at somebody's extreme, counts below ``SMALL`` are neither printed nor drawn apart, and a log of fewer than
 ``LEAST_USERS`` users gets no histogram at all.
 """
 

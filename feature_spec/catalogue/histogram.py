@@ -25,14 +25,14 @@ _SELF_EVIDENT: Final = frozenset({"share", "score", "ratio", "flag", "bucket"})
 def histogram(of: Distribution, unit: str) -> str:
     """The drawing; colours come from the page's style, so that it follows light and dark."""
     unit = "" if unit in _SELF_EVIDENT else f" {unit}"
-    tallest = math.sqrt(max(of.counts))
+    tallest = _root(max(of.counts))
     across = min(_WIDTH, _WIDEST_BAR * len(of.counts))
     width = across / len(of.counts)
     bars = [
         f'<rect x="{index * width + _GAP / 2:.2f}" y="{_BASE - height:.2f}" width="{width - _GAP:.2f}" '
         f'height="{height:.2f}"><title>{escape(_said(of, index, unit))}</title></rect>'
         for index, count in enumerate(of.counts)
-        if count and (height := max(1.5, (_BASE - _TOP) * math.sqrt(count) / tallest))
+        if count and (height := max(1.5, (_BASE - _TOP) * _root(count) / tallest))
     ]
     first, last = _ends(of)
     return (
@@ -42,6 +42,11 @@ def histogram(of: Distribution, unit: str) -> str:
         f'<text x="0" y="{_BASE + 16}">{escape(first)}</text>'
         f'<text x="{across}" y="{_BASE + 16}" text-anchor="end">{escape(last)}{escape(unit)}</text></svg>'
     )
+
+
+def _root(count: int) -> float:
+    """What a bar's height stands for; bars of few people are all alike, or one could count them with a ruler."""
+    return math.sqrt(count if count >= SMALL else SMALL / 2)
 
 
 def _median(of: Distribution, across: int) -> str:

@@ -85,3 +85,13 @@ def test_a_bar_of_few_does_not_say_how_many() -> None:
         "<title>(.*?)</title>", histogram(distribution(feature("day_of_week"), values, 54), "weekday")
     )
     assert titles == ["0 weekday: 50 users", "6 weekday: fewer than 5 users"]
+
+
+def test_a_bar_of_one_is_as_high_as_one_of_four() -> None:
+    def heights(few: int) -> list[str]:
+        values = np.append(np.zeros(50), np.full(few, 6)).astype(np.float32)
+        return re.findall(
+            'height="(.*?)"', histogram(distribution(feature("day_of_week"), values, 60), "weekday")
+        )
+
+    assert heights(1)[1] == heights(4)[1] != heights(9)[1]
