@@ -6,6 +6,7 @@ but its one line; what is taken says what became of it.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -232,8 +233,6 @@ def quoted(names: tuple[str, ...]) -> str:
 
 
 def same_names(found: dict[str, Any]) -> bool:
-    import csv
-
     with Path("features.csv").open(newline="", encoding="utf-8") as file:
         rows = [row["user_id"] for row in csv.DictReader(file)]
     return rows == sorted(NAMES) and found["users"] == len(NAMES)
@@ -338,7 +337,87 @@ COMPARED = (
     ),
 )
 
-CASES = (*DEFINITIONS, *COMPARED, *DATA, *DOCUMENTED)
+ASK = "features compute --events events.csv --requests requests.csv --out features.csv"
+ASKED = "user_id,as_of,zone\n"
+
+
+def requested(
+    name: str, says: str, event: str = "a,2026-03-01T10:00:00Z,session,1,,", request: str = ""
+) -> Case:
+    """A run of the warehouse on one event and one request, of which one is bad."""
+    asked = request or "a,2026-03-02T00:00:00Z,UTC"
+    files: Files = {"events.csv": TIMES + event + "\n", "requests.csv": ASKED + asked + "\n"}
+    return Case(f"{name}, requests", files, ASK, says=says)
+
+
+def counted_nothing(found: dict[str, Any]) -> bool:
+    with Path("features.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return found is not None and [float(row["streak_length"]) for row in rows] == [0.0]
+
+
+def many(found: dict[str, Any]) -> bool:
+    with Path("features.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    return found is not None and float(row["engagement_score"]) > 0.9
+
+
+# Fifty thousand rows stand for ten million, whose time and memory docs/guides/mapping.md has.
+MANY = TIMES + "".join(
+    f"a,2026-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z,session,1,,\n"
+    for month in (1, 2, 3)
+    for day in range(1, 29)
+    for hour in range(10, 20)
+    for minute in range(60)
+    for second in (0, 30)[: 1 + minute % 2 * (hour % 2)]
+)
+REQUESTED = (
+    Case("ten million rows of one user, compute", {"events.csv": MANY}, COMPUTE, 0, result=many),
+    Case(
+        "ten million rows of one user, check",
+        {"events.csv": MANY},
+        CHECK,
+        says="without an event of anybody: 3 ",
+    ),
+    Case(
+        "ten million rows of one user, requests",
+        {"events.csv": MANY, "requests.csv": ASKED + "a,2026-03-29T00:00:00Z,UTC\n"},
+        ASK,
+        0,
+        result=many,
+    ),
+    requested("NaN", "value.*'nan'", "a,2026-03-01T10:00:00Z,session,1,nan,"),
+    requested("infinite", "value.*'inf'", "a,2026-03-01T10:00:00Z,session,1,inf,"),
+    requested("negative count", "count.*'-3'", "a,2026-03-01T10:00:00Z,session,-3,,"),
+    requested("wrong type", "count.*'often'", "a,2026-03-01T10:00:00Z,session,often,,"),
+    requested("unknown event type", "event_type.*'nap'", "a,2026-03-01T10:00:00Z,nap,1,,"),
+    requested("no such day", "timestamp.*'2026-02-30", "a,2026-02-30T10:00:00Z,session,1,,"),
+    requested("before 1970", "timestamp.*'1969", "a,1969-12-31T10:00:00Z,session,1,,"),
+    requested(
+        "unknown zone", "unknown time zone 'Mars/Olympus'", request="a,2026-03-02T00:00:00Z,Mars/Olympus"
+    ),
+    requested("as-of without a time", "as_of.*'2026-03-02'", request="a,2026-03-02,UTC"),
+    requested("nobody", "user_id.*empty", request=",2026-03-02T00:00:00Z,UTC"),
+    Case(
+        "clock in the future, requests",
+        {"events.csv": TIMES + AHEAD, "requests.csv": ASKED + "a,2026-03-02T00:00:00Z,UTC\n"},
+        ASK,
+        0,
+        result=counted_nothing,
+    ),
+    Case(
+        "ids that are not ASCII, requests",
+        {
+            "events.csv": TIMES + "מרים 🦊,2026-03-01T10:00:00Z,session,1,,é\n",
+            "requests.csv": ASKED + "מרים 🦊,2026-03-01T12:00:00Z,Asia/Jerusalem\n",
+        },
+        ASK,
+        0,
+        result=lambda found: "מרים 🦊" in Path("features.csv").read_text("utf-8"),
+    ),
+)
+
+CASES = (*DEFINITIONS, *COMPARED, *DATA, *DOCUMENTED, *REQUESTED)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
