@@ -429,7 +429,7 @@ class EdgeClient:
 
     def status(self) -> dict[str, Any]:
         """What the cache holds: models, marks, bytes; how updates in the background ended, and why keys that are lent
-        to this device could not be renewed. Beside it, the baselines of the app."""
+        to this device could not be renewed. Beside it, the baselines of the app, and how its feature store does."""
         from edge_sdk.status import described, status_of
 
         made = self._made
@@ -445,6 +445,7 @@ class EdgeClient:
                 for name, done in sorted(({} if made is None else made.background).items())
             },
             **self._health.status(),
+            "features": self.features.stats().to_json(),
             "not_renewed": [] if made is None else list(made.not_renewed),
         }
 

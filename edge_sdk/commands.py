@@ -192,6 +192,7 @@ def status(cache: Path, level: str | None) -> dict[str, Any]:
     # These belong to a running client and say nothing about a folder.
     aside = ("background", "baselines", "channel", "health", "not_renewed")
     del found["telemetry"]["latest_upload"]
+    found["features"] = {key: found["features"][key] for key in ("users", "bytes", "dropped")}
     return {key: value for key, value in found.items() if key not in aside}
 
 

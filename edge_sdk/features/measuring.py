@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from edge_sdk.features.receipts import Dropped
 from edge_sdk.predict.latency import LatencyHistogram, LatencyRecorder
@@ -37,6 +38,24 @@ class FeatureStats:
         """Share of the vectors that were there; None before any was asked for."""
         asked = self.hits + self.misses
         return self.hits / asked if asked else None
+
+    def to_json(self) -> dict[str, Any]:
+        """For the status of a client; nothing in it is anybody's."""
+        return {
+            "users": self.users,
+            "bytes": self.bytes,
+            "dropped": asdict(self.dropped),
+            "hits": self.hits,
+            "misses": self.misses,
+            "failures": self.failures,
+            "hit_rate": self.hit_rate,
+            "compute_ms": {
+                "p50": self.compute.p50_ms,
+                "p95": self.compute.p95_ms,
+                "p99": self.compute.p99_ms,
+            },
+            "clock_jumps": self.clock_jumps,
+        }
 
 
 class Measures:

@@ -114,6 +114,8 @@ def test_hits_are_counted_where_the_alert_looks(device: Device) -> None:
     assert stats.compute.count == 72
     assert (stats.compute.p50_ms or 0) > 0
     assert (stats.users, stats.clock_jumps) == (1, 0)
+    shown = client.status()["features"]
+    assert (shown["hit_rate"], shown["users"], shown["compute_ms"]["p50"]) == (0.28, 1, stats.compute.p50_ms)
 
 
 def test_no_socket_is_opened(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
