@@ -10,6 +10,7 @@ from feature_spec.codegen.plan import (
     WORDS,
     Plan,
     camel_case,
+    camel_names,
     comment,
     feature_values,
     quoted,
@@ -38,7 +39,8 @@ def constants(plan: Plan) -> Iterator[str]:
     for _, name, words in WORDS:
         yield ""
         yield f"enum {name} {{"
-        yield from _cases([f"{_case(word)}({_text(word)})" for word in words])
+        cases = camel_names(words, _RESERVED)
+        yield from _cases([f"{cases[word]}({_text(word)})" for word in words])
         yield ""
         yield f"  const {name}(this.key);"
         yield ""
@@ -59,10 +61,11 @@ def _features(plan: Plan) -> Iterator[str]:
     yield "/// Every value lies within [low] and [high], and is [missing] where nothing is known."
     yield "/// It is fresh for [ttlS] seconds."
     yield "enum FeatureName {"
+    cases = camel_names(plan.spec.names, _RESERVED)
     for number, feature in enumerate(plan.features, 1):
         parts = ", ".join([_text(feature.name), *(value for _, value in feature_values(feature, _text))])
         yield from comment(feature.meaning, "  // ")
-        yield f"  {_case(feature.name)}({parts}){',;'[number == len(plan.features)]}"
+        yield f"  {cases[feature.name]}({parts}){',;'[number == len(plan.features)]}"
     yield ""
     yield f"  const FeatureName({', '.join(f'this.{name}' for _, name in members)});"
     yield ""
@@ -73,11 +76,6 @@ def _features(plan: Plan) -> Iterator[str]:
 def _cases(cases: list[str]) -> Iterator[str]:
     yield from (f"  {case}," for case in cases[:-1])
     yield f"  {cases[-1]};"
-
-
-def _case(word: str) -> str:
-    name = camel_case(word)
-    return f"{name}_" if name in _RESERVED.split() else name
 
 
 def _text(text: str) -> str:

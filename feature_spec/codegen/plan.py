@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -143,6 +143,19 @@ def camel_case(words: str) -> str:
     """``bad-event`` or ``BAD_EVENT`` as ``badEvent``."""
     first, *rest = words.replace("-", "_").lower().split("_")
     return first + "".join(word.capitalize() for word in rest)
+
+
+def camel_names(words: Iterable[str], reserved: str) -> dict[str, str]:
+    """Every word in camel case; underscores follow what is ``reserved`` or taken (``a_7`` and ``a7``)."""
+    names: dict[str, str] = {}
+    taken = set(reserved.split())
+    for word in words:
+        name = camel_case(word)
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        names[word] = name
+    return names
 
 
 def _printable(text: str) -> str:

@@ -10,6 +10,7 @@ from feature_spec.codegen.plan import (
     WORDS,
     Plan,
     camel_case,
+    camel_names,
     comment,
     feature_values,
     quoted,
@@ -51,7 +52,8 @@ def constants(plan: Plan) -> Iterator[str]:
 def _cases(name: str, words: tuple[str, ...]) -> Iterator[str]:
     yield ""
     yield f"    public enum {name}: String, CaseIterable, Sendable {{"
-    yield from (f"        case {_case(word)} = {quoted(word)}" for word in words)
+    cases = camel_names(words, _RESERVED)
+    yield from (f"        case {cases[word]} = {quoted(word)}" for word in words)
     yield ""
     yield "        /// Its place in the tensors."
     yield "        var index: Int { Self.allCases.firstIndex(of: self)! }"
@@ -69,15 +71,11 @@ def _features(plan: Plan) -> Iterator[str]:
     yield ""
     yield "    public static func definition(_ name: FeatureName) -> Feature {"
     yield "        switch name {"
+    cases = camel_names(plan.spec.names, _RESERVED)
     for feature in plan.features:
         yield from comment(feature.meaning, "        // ")
         values = (f"{camel_case(name)}: {value}" for name, value in feature_values(feature, quoted))
-        yield f"        case .{_case(feature.name)}:"
+        yield f"        case .{cases[feature.name]}:"
         yield f"            return Feature({', '.join(values)})"
     yield "        }"
     yield "    }"
-
-
-def _case(word: str) -> str:
-    name = camel_case(word)
-    return f"{name}_" if name in _RESERVED.split() else name

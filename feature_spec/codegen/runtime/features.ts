@@ -124,7 +124,7 @@ class Zone {
     const shown = new Map(this.formatter.formatToParts(second).map(({ type, value }) => [type, Number(value)]));
     const part = (name: Intl.DateTimeFormatPartTypes): number => shown.get(name) ?? NaN;
     const day = Date.UTC(part("year"), part("month") - 1, part("day"));
-    return day + ((part("hour") * 60 + part("minute")) * 60 + part("second")) * 1000 - second;
+    return day + ((part("hour") % 24 * 60 + part("minute")) * 60 + part("second")) * 1000 - second;
   }
 }
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.numpy_evaluator import evaluate
+from feature_spec.prebuilt import PREBUILT
+from feature_spec.registry import REGISTRY
 from feature_spec.vectors import apply
 from tests.feature_spec.every_operator import FORMULAS
 from tests.feature_spec.trees import named
@@ -28,14 +30,24 @@ def example(language: str) -> str:
     return str(found)
 
 
+_AWKWARD: Final = (
+    "default class index values key name all_cases self type protocol hash_value version acts_7 acts7 acts__7 new in "
+    "init raw_value some any definition low entries ordinal constructor prototype to_string runtime_type hash_code "
+    "none await ttl_s async null nil"
+)
+"""Names that a feature may have, and that mean something in one of the languages."""
+
+
 def spec_of_every_operator() -> FeatureSpec:
-    """A spec with one feature for each formula that tells a right operator from a wrong one."""
-    return FeatureSpec(
-        tuple(
-            Feature(f"with_{name}", 1, unit, -1e9, 1e9, 0, "meaning", "source", expression)
-            for name, (unit, expression) in ((name, named(tree)) for name, tree in FORMULAS.items())
-        )
-    )
+    """One feature for each formula that tells a right operator from a wrong one, and the registry's computed ones."""
+    awkward, features = _AWKWARD.split(), []
+    for index, (name, tree) in enumerate(FORMULAS.items()):
+        unit, expression = named(tree)
+        called = awkward[index] if index < len(awkward) else f"with_{name}"
+        features.append(Feature(called, 1, unit, -1e9, 1e9, 0, "meaning", "source", expression))
+    assert len(features) >= len(awkward)
+    taken = {*PREBUILT.names, *(feature.name for feature in features)}
+    return FeatureSpec((*features, *(item for item in REGISTRY.computed.features if item.name not in taken)))
 
 
 def reference(spec: FeatureSpec, document: Any) -> list[float]:
@@ -55,6 +67,20 @@ def vectors() -> list[dict[str, Any]]:
         for name in ("accept.json", "refuse.json")
         for vector in json.loads((_VECTORS / name).read_text("utf-8"))["vectors"]
     ]
+
+
+def as_vector(document: Any) -> dict[str, Any]:
+    """The vector of an input, to be accepted, according to the reference."""
+    result = apply(document)
+    return {
+        "name": f"{document['zone']} {document['as_of']}",
+        "input": document,
+        "output": {
+            "cells": [[*map(int, at), float(result.daily[tuple(at)])] for at in np.argwhere(result.daily)],
+            "context": [float(value) for value in result.context],
+            "features": reference(PREBUILT, document),
+        },
+    }
 
 
 def mismatches(expected: list[dict[str, Any]], answers: list[Answer]) -> list[str]:

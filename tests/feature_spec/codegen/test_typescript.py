@@ -17,12 +17,14 @@ from feature_spec.prebuilt import PREBUILT
 from tests.feature_spec.codegen.golden import (
     Answer,
     are_close,
+    as_vector,
     example,
     mismatches,
     reference,
     spec_of_every_operator,
     vectors,
 )
+from tests.feature_spec.codegen.random_inputs import random_inputs
 
 pytestmark = pytest.mark.xdist_group("codegen")  # compiled once, not once a worker
 
@@ -89,6 +91,11 @@ def test_every_vector_is_answered(compiled: Path, answers: Ask) -> None:
     expected = vectors()
     assert {"reason" in vector for vector in expected} == {True, False}
     assert mismatches(expected, answers(compiled, [vector["input"] for vector in expected])) == []
+
+
+def test_days_are_counted_alike_wherever_clocks_were_changed(compiled: Path, answers: Ask) -> None:
+    inputs = random_inputs(seed=20260331, count=400)
+    assert mismatches([as_vector(document) for document in inputs], answers(compiled, inputs)) == []
 
 
 def test_every_operator_says_what_the_reference_says(tsc: Compile, answers: Ask, tmp_path: Path) -> None:
