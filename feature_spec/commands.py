@@ -192,6 +192,11 @@ def checked_compat(old: FeatureSpec, new: FeatureSpec, name: str) -> dict[str, A
     help="Where to compute; duckdb with --requests, else numpy by default. All give the same numbers.",
 )
 @click.option(
+    "--spec",
+    type=_FILE,
+    help="A feature spec (JSON), as 'edge features select' writes or a trained model has; default the prebuilt ones.",
+)
+@click.option(
     "--memory-gib",
     type=click.FloatRange(min=0.1),
     default=3.0,
@@ -210,18 +215,21 @@ def compute_features(
     zone: str,
     requests: Path | None,
     engine: str | None,
+    spec: Path | None,
     memory_gib: float,
     out: Path,
 ) -> dict[str, Any]:
-    """Compute the prebuilt features of every user of a log, or of every row of --requests."""
+    """Compute features of every user of a log, or of every row of --requests."""
     if data is None:
         raise click.UsageError("Missing option '--events'.")
     if len(cutoff_days) > 1:
         raise click.UsageError("Give one --cutoff-day: the file has one row a user.")
-    for path in (data.events, data.labels, data.assessments, data.users, data.mapping, requests):
+    for path in (data.events, data.labels, data.assessments, data.users, data.mapping, requests, spec):
         if path is not None and os.path.realpath(path) == os.path.realpath(out):
             raise DataError(f"--out {out} is the file that is read; choose another name")
     cutoff_day = cutoff_days[0] if cutoff_days else None
+    chosen = PREBUILT if spec is None else read_spec(spec)
+    engine_name = engine or "duckdb"
     if requests is not None:
         if cutoff_days or data != DataFiles(data.events) or engine == "numpy":
             raise click.UsageError(
@@ -229,23 +237,27 @@ def compute_features(
             )
         from feature_spec.warehouse import command
 
-        content, told = command.for_requests(engine or "duckdb", memory_gib, data.events, requests, zone, out)
+        content, told = command.for_requests(
+            chosen, engine_name, memory_gib, data.events, requests, zone, out
+        )
     elif engine in ENGINES or is_parquet(out):
         from feature_spec.warehouse import command
 
-        content, told = command.for_cutoff(engine or "duckdb", memory_gib, data, cutoff_day, zone, out)
+        content, told = command.for_cutoff(chosen, engine_name, memory_gib, data, cutoff_day, zone, out)
     else:
-        content, told = _computed_here(data, cutoff_day, zone)
+        content, told = _computed_here(chosen, data, cutoff_day, zone)
     write_atomically(out, content)
-    return {"out": str(out), "features": PREBUILT.names, **told}
+    return {"out": str(out), "features": chosen.names, **told}
 
 
-def _computed_here(data: DataFiles, cutoff_day: int | None, zone: str) -> tuple[bytes, dict[str, Any]]:
+def _computed_here(
+    spec: FeatureSpec, data: DataFiles, cutoff_day: int | None, zone: str
+) -> tuple[bytes, dict[str, Any]]:
     snapshot = load(data, zone).snapshot(cutoff_day)
-    values = evaluate(PREBUILT, snapshot.daily, snapshot.context)
+    values = evaluate(spec, snapshot.daily, snapshot.context)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["user_id", *PREBUILT.names])
+    writer.writerow(["user_id", *spec.names])
     # Nine digits read back to the same float32.
     writer.writerows(
         [user, *(f"{x:.9g}" for x in row)] for user, row in zip(snapshot.users, values, strict=True)

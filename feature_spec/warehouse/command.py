@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from feature_spec.definition import FeatureSpec
 from feature_spec.errors import DataError
 from feature_spec.ingest import DataFiles, load
 from feature_spec.instants import zone as zone_named
-from feature_spec.prebuilt import PREBUILT
 from feature_spec.warehouse.cohort import snapshot_features
 from feature_spec.warehouse.compute import compute
 from feature_spec.warehouse.engine import Engine
@@ -25,27 +25,33 @@ def open_engine(name: str, memory_gib: float) -> Engine:
 
 
 def for_requests(
-    engine: str, memory_gib: float, events: Path, requests: Path, zone: str, out: Path
+    spec: FeatureSpec, engine: str, memory_gib: float, events: Path, requests: Path, zone: str, out: Path
 ) -> tuple[bytes, dict[str, Any]]:
-    """The features of every row of ``requests``: the file to write, and what to tell."""
+    """The features of ``spec`` for every row of ``requests``: the file to write, and what to tell."""
     zone_named(zone)
     opened = open_engine(engine, memory_gib)
     try:
         names = (events.name, requests.name)
-        table = compute(PREBUILT, opened, opened.read(events), opened.read(requests), zone, names)
+        table = compute(spec, opened, opened.read(events), opened.read(requests), zone, names)
     finally:
         opened.close()
     return encode(table, out), {"rows": table.num_rows, "engine": engine, "notices": ()}
 
 
 def for_cutoff(
-    engine: str, memory_gib: float, data: DataFiles, cutoff_day: int | None, zone: str, out: Path
+    spec: FeatureSpec,
+    engine: str,
+    memory_gib: float,
+    data: DataFiles,
+    cutoff_day: int | None,
+    zone: str,
+    out: Path,
 ) -> tuple[bytes, dict[str, Any]]:
-    """The features of every user at a cut-off day: the file to write, and what to tell."""
+    """The features of ``spec`` for every user at a cut-off day: the file to write, and what to tell."""
     dataset = load(data, zone)
     opened = open_engine(engine, memory_gib)
     try:
-        table, notices = snapshot_features(PREBUILT, opened, dataset, cutoff_day)
+        table, notices = snapshot_features(spec, opened, dataset, cutoff_day)
     finally:
         opened.close()
     return encode(table, out), {"users": table.num_rows, "engine": engine, "notices": notices}

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from feature_spec import PREBUILT
+from feature_spec.canonical import canonical_json
 from feature_spec.commands import features
 from feature_spec.errors import DataError
+from feature_spec.registry import REGISTRY
 from tests.feature_spec.warehouse.logs import tables
 from tests.feature_spec.warehouse.test_agreement import TOLERANCE, worst
 from tests.feature_spec.warehouse.test_events import expected_features, random_users
@@ -119,3 +121,29 @@ def test_a_missing_file_and_an_unknown_zone(folder: Path) -> None:
     for arguments in (["--events", "nothing.csv"], ["--events", "events.csv", "--zone", "Mars"]):
         result = run(*arguments, "--requests", "requests.csv", "--out", "out.csv")
         assert isinstance(result.exception, DataError)
+
+
+def test_a_selection_of_the_registry_by_either_engine(folder: Path) -> None:
+    names = [
+        "season",
+        "hour_of_day",
+        "total_messages_sent",
+        "procrastination_index",
+        "recent_achievement_flag",
+    ]
+    (folder / "spec.json").write_bytes(canonical_json(REGISTRY.select(names).to_json()))
+    log = ["--events", "events.csv", "--spec", "spec.json"]
+    for out, more in (("numpy.csv", []), ("duckdb.csv", ["--engine", "duckdb"])):
+        result = run(*log, "--out", out, *more)
+        assert result.exception is None, result.exception
+        assert list(result.return_value["features"]) == names
+    texts = [(folder / f"{name}.csv").read_text("utf-8") for name in ("numpy", "duckdb")]
+    assert [*csv.reader(texts[0].splitlines())] == [*csv.reader(texts[1].splitlines())], "but for quotes"
+    assert run(*log, "--requests", "requests.csv", "--out", "asked.csv").exception is None
+    with (folder / "asked.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header[-5:] == names
+    assert rows[0][-5:] == ["1", "0", "0", "0", "1"], (
+        "half past midnight in April, two tasks worth a half each done"
+    )
+    assert run(*log, "--out", "spec.json").exception is not None, "the file that is read"
