@@ -9,12 +9,13 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from edge_sdk.errors import FormatError
+from edge_sdk.features import declared
 from edge_sdk.features.columns import Columns
 from edge_sdk.features.vector import Computed, Status
 from feature_spec.canonical import fingerprint
 from feature_spec.day_context import Context
 from feature_spec.day_input import DayInput, day_input_of_columns
-from feature_spec.definition import DEFAULT_TTL_S, Feature, FeatureSpec
+from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.events import EventColumns
 from feature_spec.expression import where
 from feature_spec.instants import local_moment
@@ -65,12 +66,12 @@ class Definitions:
         self._spec = FeatureSpec((*computed, *(_known(f, at) for at, f in enumerate(known_if))))
         self._spec.program  # noqa: B018  flattened now, and not under somebody's deadline
         ttl = {f.name: float(f.ttl_s) for f in computed}
-        self._ttl_s = ttl
+        self._ttl_s = ttl | {name: declared.ttl_of(name) for name in self.declared}
         self.least_ttl_s = min(ttl.values())
 
     def ttl_of(self, name: str) -> float:
         """Seconds for which a value of this feature is fresh."""
-        return self._ttl_s.get(name, DEFAULT_TTL_S)
+        return self._ttl_s[name]
 
     def compute(self, given: DayInput) -> dict[str, float | None]:
         """The values by name; None where nothing is known that one could be computed from.

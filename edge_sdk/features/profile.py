@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
@@ -16,8 +15,6 @@ from feature_spec.errors import DayInputError
 MOST_CONTEXTS: Final = 32
 MOST_REPORTS: Final = 64
 EVERY_GOAL: Final = ""
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-"""Of a number that is reported: as features are named."""
 
 
 @dataclass(frozen=True)

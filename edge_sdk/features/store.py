@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import FormatError, InputError
-from edge_sdk.features import recording
+from edge_sdk.features import declared, recording
 from edge_sdk.features.clocks import age_between
 from edge_sdk.features.columns import goal_key, nothing
 from edge_sdk.features.computing import Definitions
 from edge_sdk.features.forgetting import erase_user
 from edge_sdk.features.measuring import FeatureStats, Measures
-from edge_sdk.features.profile import EVERY_GOAL, NAME, Profile, Report
+from edge_sdk.features.profile import EVERY_GOAL, Profile, Report
 from edge_sdk.features.receipts import Dropped, Recorded
 from edge_sdk.features.recording import check_id
 from edge_sdk.features.settings import FeatureSettings, check_zone
@@ -32,7 +32,7 @@ from edge_sdk.predict.counters import FEATURE_HIT, FEATURE_MISS
 from edge_sdk.store.disk import Disk
 from edge_sdk.store.system import Clock
 from feature_spec.day_context import Context
-from feature_spec.definition import DEFAULT_TTL_S, FeatureSpec
+from feature_spec.definition import FeatureSpec
 from feature_spec.errors import DayInputError, FeatureSpecError
 from feature_spec.events import Event
 
@@ -135,13 +135,14 @@ class FeatureStore:
 
         self._change(user, self._clock().timestamp(), change)
 
-    def report(self, user: str, name: str, value: float, *, at: datetime | None = None) -> None:
-        """Keep a number that no event carries, such as a mood; it takes the place of what was reported before.
+    def report(self, user: str, name: str, value: float | str, *, at: datetime | None = None) -> None:
+        """Keep what no event carries, such as a mood; it takes the place of what was reported before.
 
         Args:
             user: of whom.
-            name: of the feature.
-            value: a finite number.
+            name: of the feature. ``edge features list`` shows those that are reported, and what each takes; another
+                name takes any finite number.
+            value: a number, or for an input with categories one of them.
             at: when it was measured; now by default.
 
         Raises:
@@ -149,9 +150,7 @@ class FeatureStore:
             RetryLater, StoreError: see :meth:`record`.
         """
         check_id("user", user)
-        _check_name(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            raise InputError(f"{name} is {value!r:.40}; report a finite number")
+        columns = declared.columns_of(name, value)
         wall = self._clock().timestamp()
         before = 0.0 if at is None else wall - _moment("at", at)
         if before < 0:
@@ -160,7 +159,9 @@ class FeatureStore:
         def change(profile: Profile, salt: bytes) -> Profile:
             now = self._keeper.remembered(wall)
             then = now._replace(wall=now.wall - before, monotonic=now.monotonic - before)
-            return profile.reported(name, Report(float(value), then))
+            for column, number in columns.items():
+                profile = profile.reported(column, Report(number, then))
+            return profile
 
         self._change(user, wall, change)
 
@@ -223,13 +224,13 @@ class FeatureStore:
             definitions, user, goal, wall, reading._replace(wall=wall) if now is not None else reading
         )
 
-    def reported(self, user: str, name: str, *, ttl_s: float = DEFAULT_TTL_S) -> FeatureValue:
+    def reported(self, user: str, name: str, *, ttl_s: float | None = None) -> FeatureValue:
         """A number that was reported, whether it may be relied on, and how old it is.
 
         Args:
             user: of whom.
-            name: as it was reported.
-            ttl_s: seconds for which it is FRESH.
+            name: as it was reported; of a category, ``name.category`` is 1 or 0.
+            ttl_s: seconds for which it is FRESH; as the registry has it by default.
 
         Returns:
             The value; NaN where it is MISSING. One that is EXPIRED is told too, and is not to be used.
@@ -239,14 +240,15 @@ class FeatureStore:
             StoreError: the disk refuses, or the user's file is damaged.
         """
         check_id("user", user)
-        _check_name(name)
+        declared.check_name(name)
         salt = self._users.salt()
         known = None if salt is None else self._users.read(self._users.label(user, salt))
         report = None if known is None else known.tail.profile.reports.get(name)
         if report is None:
             return FeatureValue(float("nan"), Status.MISSING, inf)
         age = age_between(report.at, self._keeper.reading(self._clock().timestamp()))
-        status = status_of(age, ttl_s, self._settings.offline_s, current=True)
+        ttl = declared.ttl_of(name) if ttl_s is None else ttl_s
+        status = status_of(age, ttl, self._settings.offline_s, current=True)
         return FeatureValue(report.value, status, age)
 
     def stats(self) -> FeatureStats:
@@ -311,8 +313,3 @@ def _moment(what: str, at: object) -> float:
     if not isinstance(at, datetime) or at.tzinfo is None:
         raise InputError(f"{what} is a datetime with a zone, not {at!r:.60}")
     return at.timestamp()
-
-
-def _check_name(name: object) -> None:
-    if not (isinstance(name, str) and NAME.fullmatch(name)):
-        raise InputError(f"the name {name!r:.80} is not lower_case_words of at most 63 characters")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import stat
+import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from device_tests.simulator.features import FEATURES_SPEC, stub
 from edge_sdk.errors import InputError, NotAvailable
-from edge_sdk.features import FeatureSettings, Recorded, Status
+from edge_sdk.features import FeatureSettings, FeatureStore, Recorded, Status, places
 from edge_sdk.features.receipts import Dropped
 from feature_spec.definition import FeatureSpec
 from feature_spec.events import Event
@@ -238,3 +239,50 @@ def test_the_as_of_moment_can_be_given(world: World) -> None:
     assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.02)
     assert store.vector("focus", "u1", now=then).values["effort"] == pytest.approx(0.01)
     assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.02)
+
+
+def test_what_is_reported_is_as_the_registry_declares_it(world: World) -> None:
+    store = world.open()
+    store.report("u1", "current_mood_encoding", "calm")
+    store.report("u1", "stress_level", 0.25)
+    store.report("u1", "our_own_number", -12)
+    assert store.reported("u1", "current_mood_encoding.calm").value == 1
+    assert store.reported("u1", "current_mood_encoding.tense").value == 0
+    assert store.reported("u1", "our_own_number").value == -12
+    world.clocks.pass_(3601)  # moods hold for four hours, other numbers for one
+    assert store.reported("u1", "stress_level").status is Status.FRESH
+    assert store.reported("u1", "our_own_number").status is Status.STALE
+    for name, value, message in (
+        ("current_mood_encoding", "merry", "one of unknown, energised"),
+        ("stress_level", 7, "a number from 0 to 1"),
+        ("stress_level", None, "then report nothing"),
+        ("completion_rate", 0.5, "is computed from events"),
+        ("our_own_number", "much", "report a finite number"),
+        ("our_own_number", math.nan, "report a finite number"),
+        ("Our Number", 1, "lower_case_words"),
+    ):
+        with pytest.raises(InputError, match=message):
+            store.report("u1", name, value)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="yet to come"):
+        store.report("u1", "stress_level", 0.5, at=world.clocks.wall + timedelta(seconds=1))
+    for number in range(56):  # besides six moods, a stress and a number of our own
+        store.report("u1", f"name_{number}", number)
+    with pytest.raises(InputError, match="at most 64 names"):
+        store.report("u1", "one_more", 1)
+
+
+def test_where_the_system_has_no_locks_a_file_stands_in(world: World) -> None:
+    world.clocks.locks = False
+    stores = [world.open(), world.open()]
+
+    def work(store: FeatureStore, me: int) -> None:
+        for number in range(5):
+            store.record(world.event(ago=60, event_id=f"{me}-{number}"))
+
+    threads = [threading.Thread(target=work, args=(store, me)) for me, store in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stores[0].vector("focus", "u1").values["effort"] == pytest.approx(0.1)
+    assert not (world.folder / f"{places.LOCK}.held").exists()
