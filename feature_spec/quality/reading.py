@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from feature_spec import ingest
-from feature_spec.instants import parse_instant
+from feature_spec.instants import DAY_MS, local_milliseconds, parse_instant
 from feature_spec.mapping import Mapping, load_mapping
 from feature_spec.quality.log import Ints, Log, Subject
 from feature_spec.tables import (
@@ -26,8 +26,6 @@ from feature_spec.tables import (
 )
 
 PART_ROWS: Final = 50_000
-DAY_MS: Final = 86_400_000
-_QUARTER_MS: Final = 900_000
 _HINT: Final = "rename a column, or say in a --mapping which column it is"
 _RECEIVED: Final = "received_at"
 T = TypeVar("T")
@@ -118,9 +116,7 @@ class _Columns:
         """All parts as one log."""
         columns = {name: np.concatenate(parts) for name, parts in self._parts.items()}
         if "instant" in columns:
-            local = columns["instant"] + _offsets(
-                columns["instant"], columns["user"], self._users.code, zones
-            )
+            local = _local(columns["instant"], columns["user"], self._users.code, zones)
             columns["day"], columns["local_ms"] = local // DAY_MS, local % DAY_MS
         return Log(
             users=tuple(self._users.code),
@@ -174,22 +170,14 @@ def _instants(part: Table, column: str, *, empty: bool = False) -> Ints:
     )
 
 
-def _offsets(instant: Ints, user: Ints, users: dict[str, int], zones: Callable[[str], tzinfo]) -> Ints:
-    """Milliseconds that local clocks are ahead of UTC, by row; clocks change at quarters of an hour."""
+def _local(instant: Ints, user: Ints, users: dict[str, int], zones: Callable[[str], tzinfo]) -> Ints:
+    """What the clock of each row's user shows, as milliseconds since 1970 on that clock."""
     where = [zones(name) for name in users]
     distinct = {id(zone): zone for zone in where}
-    index = {key: number for number, key in enumerate(distinct)}
-    zone_of_user = np.array([index[id(zone)] for zone in where], np.int64)
-    zone_of_row = zone_of_user[user]
-    offsets = np.zeros(len(instant), np.int64)
-    for number, zone in enumerate(distinct.values()):
-        rows = np.flatnonzero(zone_of_row == number)
-        quarters, inverse = np.unique(instant[rows] // _QUARTER_MS, return_inverse=True)
-        ahead = [_ahead(int(quarter), zone) for quarter in quarters]
-        offsets[rows] = np.array(ahead, np.int64)[inverse] if len(rows) else 0
-    return offsets
-
-
-def _ahead(quarter: int, zone: tzinfo) -> int:
-    offset = datetime.fromtimestamp(quarter * 900, UTC).astimezone(zone).utcoffset()
-    return 0 if offset is None else int(offset.total_seconds() * 1000)
+    number = {key: place for place, key in enumerate(distinct)}
+    zone_of_row = np.array([number[id(zone)] for zone in where], np.int64)[user]
+    local = np.empty(len(instant), np.int64)
+    for place, zone in enumerate(distinct.values()):
+        rows = np.flatnonzero(zone_of_row == place)
+        local[rows] = local_milliseconds(instant[rows], zone)
+    return local

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from feature_spec.instants import DAY_MS
 from feature_spec.quality.completeness import BUSY, WEEK, day_name
 from feature_spec.quality.log import Subject
 from feature_spec.quality.rules import NOTHING, Measured, Rule, bad_rows
 
-DAY_MS: Final = 86_400_000
 FRESH_DAYS: Final = 2
 """A log that ends within this many days of the as-of instant is up to date."""
 LATE_MS: Final = DAY_MS
