@@ -17,7 +17,7 @@ from converters.zoo.progress import Progress
 from edge_sdk.crypto.options import read_app_key
 from edge_sdk.crypto.sealing import Sealed
 from edge_sdk.errors import EdgeError
-from feature_spec.commands import data_options
+from feature_spec.commands import data_options, share
 from feature_spec.dataset import DataFiles
 
 MODEL, VERSION, CHANNEL = "goal-success", "1.0.0", "stable"
@@ -42,6 +42,14 @@ CHILD_SECONDS = 120
     show_default=True,
     help="Where all randomness starts.",
 )
+@click.option(
+    "--quality-threshold",
+    type=float,
+    callback=share,
+    default=0.95,
+    show_default=True,
+    help="Score of `edge features check` below which the data is refused.",
+)
 @click.pass_context
 def demo(
     ctx: click.Context,
@@ -50,6 +58,7 @@ def demo(
     cutoff_days: tuple[int, ...],
     zone: str,
     seed: int,
+    quality_threshold: float,
 ) -> dict[str, Any]:
     """Train, convert, seal, sign, serve, fetch, stop the server, and predict offline.
 
@@ -57,7 +66,7 @@ def demo(
     """
     stages = Stages(ctx.obj)
     with Workdir.building(workdir) as place:
-        report = _run(place, stages, data, cutoff_days, zone, seed)
+        report = _run(place, stages, data, cutoff_days, zone, seed, quality_threshold)
         report = {"workdir": str(workdir), **report, "next": _next(workdir)}
         place.write_report(report)
     return report
@@ -70,10 +79,11 @@ def _run(
     cutoff_days: tuple[int, ...],
     zone: str,
     seed: int,
+    quality_threshold: float,
 ) -> dict[str, Any]:
     report: dict[str, Any] = {"stages": stages.rows}
     with stages.stage("train"):
-        report |= _train(place, data, cutoff_days, zone, seed, stages.progress)
+        report |= _train(place, data, cutoff_days, zone, seed, quality_threshold, stages.progress)
     with stages.stage("convert"):
         conversion, facts, compared = _convert(place, stages.progress)
         report["twins"] = {**compared, **conversion.twins.to_json()}
@@ -102,6 +112,7 @@ def _train(
     cutoff_days: tuple[int, ...],
     zone: str,
     seed: int,
+    quality_threshold: float,
     progress: Progress,
 ) -> dict[str, Any]:
     from converters.zoo import training
@@ -112,7 +123,9 @@ def _train(
         if data is None
         else training.file_data(data, cutoff_days, zone, "not stated")
     )
-    model = training.train(MODEL, source, seed=seed, progress=progress).model
+    model = training.train(
+        MODEL, source, seed=seed, progress=progress, quality_threshold=quality_threshold
+    ).model
     save_model(model, place.model)
     record = model.training
     rows = [

@@ -455,8 +455,9 @@ def test_the_table_is_one() -> None:
     assert len(set(names)) == len(names)
 
 
+@pytest.mark.parametrize("command", ["train goal-success --out model", "demo --workdir demo"])
 def test_training_on_bad_data_is_refused_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = clean(120)
     SPOILT["scores in percent"][1](files)
