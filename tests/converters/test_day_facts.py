@@ -14,7 +14,7 @@ from converters.day_facts import GOLDEN_DAYS, day_facts_of, golden_days
 from converters.errors import SourceError
 from converters.gates import LIMITS
 from converters.pipeline import Conversion, convert_ensemble, convert_source
-from converters.seal import build_plain
+from converters.seal import build_plain, seal_artifact
 from converters.seal_commands import bundle as bundle_commands
 from converters.sources import days_source
 from converters.targets import TARGETS, plan
@@ -22,12 +22,16 @@ from converters.zoo import training
 from converters.zoo.comparison import comparison_days
 from converters.zoo.model_dir import TrainedModel, save_model
 from edge_sdk.contract import bundle, golden
+from edge_sdk.contract.manifest import Artifact
 from edge_sdk.contract.record import BundleContent, open_plain
+from edge_sdk.crypto.sealing import open_served
+from edge_sdk.errors import InputError
+from edge_sdk.loading import load, prove
 from feature_spec import FeatureSpec
 from feature_spec.expression import daily as daily_of
 from feature_spec.expression import less, sum_days
 
-pytestmark = [pytest.mark.convert, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.convert, pytest.mark.timeout(600), pytest.mark.xdist_group("feature graphs")]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +94,24 @@ def test_every_runtime_passes_the_golden_cases_of_the_others(contents: dict[str,
             answers = _answers(target, content, case.inputs)
             for name, expected in case.outputs.items():
                 assert np.abs(answers[name] - expected).max() <= LIMITS[name], (target, case.id, name)
+
+
+def test_a_device_proves_it_and_runs_it_on_days(trained: TrainedModel, conversion: Conversion) -> None:
+    (artifact,) = (made for made in conversion.artifacts if made.plan.target == "tflite")
+    sealed = seal_artifact(day_facts_of(trained), artifact, name="goal-days", model_version="1.0.0")
+    content = open_served(sealed.served, sealed.sha256, sealed.entry, None)
+    signed = Artifact(sealed.entry.path, len(sealed.served), sealed.sha256, sealed.entry)
+    loaded = load(content, signed, "litert", max_sessions=1)
+    try:
+        assert prove(loaded, content) == 3 * GOLDEN_DAYS
+        days = golden_days(trained)
+        answer = loaded.run({name: tensor[:1] for name, tensor in days.tensors.items()})
+        expected = trained.ensemble.predict(days.features[:1])
+        assert np.abs(answer["probability"] - expected["probability"]).max() <= LIMITS["probability"]
+        with pytest.raises(InputError, match="takes tensors, not named features; use run"):
+            loaded.predict({"completion_rate": 0.5})
+    finally:
+        loaded.close()
 
 
 def test_other_features_fail_the_golden_cases(

@@ -20,7 +20,7 @@ from tests.converters.sources.feature_runs import Cells, Run, distance, runners
 from tests.feature_spec import every_operator
 from tests.feature_spec.inputs import random_input
 
-pytestmark = [pytest.mark.convert, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.convert, pytest.mark.timeout(600), pytest.mark.xdist_group("feature graphs")]
 
 VECTORS = Path(__file__).parents[3] / "docs/protocol/vectors/day-input/accept.json"
 TARGETS = ("tflite", "onnx", "coreml")
@@ -62,6 +62,19 @@ def test_ten_thousand_users_and_not_one_jump(target: str, name: str) -> None:
     assert apart.shape == (USERS, len(spec.features))
     worst = dict(zip(spec.names, apart.max(axis=0), strict=True))
     assert {feature: value for feature, value in worst.items() if value > TOLERANCE} == {}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", SPECS)
+def test_cells_as_large_as_they_may_be(target: str, name: str) -> None:
+    """Sums over 90 days of 2^24 are beyond what float32 counts, and still right to its last digits."""
+    spec = SPECS[name]
+    random = np.random.default_rng(3)
+    _, context = random_input(3, 2000)
+    some = random.random((2000, 90, 8, 3)) < random.choice([0.01, 0.3, 1], (2000, 1, 1, 1))
+    daily = (random.integers(0, 2**24 + 1, some.shape) * some).astype(np.float32)
+    apart = distance(evaluate(spec, daily, context), made(name)[target](daily, context))
+    assert apart.max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("target", TARGETS)
