@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -182,7 +183,7 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         if not self.features:
             raise DefinitionError("a feature spec needs at least one feature")
-        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        repeated = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if repeated:
             raise DefinitionError(f"the feature {repeated[0]} is defined twice; remove one of them")
 
@@ -215,7 +216,8 @@ class FeatureSpec:
         """Read a document that ``to_json`` wrote.
 
         Raises:
-            DefinitionError: another version, another day input, missing or unknown keys, or a bad feature.
+            DefinitionError: another version, another day input, missing or unknown keys, a bad feature, or more than
+                can be computed.
         """
         version = data.get("version") if isinstance(data, Mapping) else None
         if version is not None and (version != FORMAT_VERSION or isinstance(version, bool)):
@@ -231,7 +233,9 @@ class FeatureSpec:
             )
         if not isinstance(document["features"], list):
             raise DefinitionError("the feature spec's 'features' is not a list")
-        return cls(tuple(Feature.from_json(item) for item in document["features"]))
+        spec = cls(tuple(Feature.from_json(item) for item in document["features"]))
+        _ = spec.program  # what is too large to compute is refused here, and not when it is used
+        return spec
 
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON of ``to_json``: two specs compute the same iff these are equal."""

@@ -73,8 +73,9 @@ NUMBERS: Final[dict[str, Callable[..., float]]] = {
     "max": lambda a, b: a if a > b else b,
     "less": lambda a, b: 1.0 if a < b else 0.0,
     "where": lambda c, a, b: a if c else b,
-    "log1p": lambda x: math.log1p(x) if x > 0 else 0.0,
-    "xlogx": lambda x: x * math.log(x) if x > 0 else 0.0,
+    # NumPy's logarithms are not those of the C library to the last bit, and a step may turn on that bit.
+    "log1p": lambda x: float(np.log1p(x)) if x > 0 else 0.0,
+    "xlogx": lambda x: x * float(np.log(x)) if x > 0 else 0.0,
 }
 """The elementwise operators for Python numbers: a NumPy call on one number costs ten times the sum."""
 

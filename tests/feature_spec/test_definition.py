@@ -138,3 +138,13 @@ def test_refuses_a_document_with_a_part_missing(key: str) -> None:
     del document[key]
     with pytest.raises(DefinitionError, match=f"missing key '{key}'"):
         FeatureSpec.from_json(document)
+
+
+def test_refuses_a_document_that_nobody_could_compute() -> None:
+    document = PREBUILT.to_json()
+    one = GOOD.to_json()
+    document["features"] = [
+        one | {"name": f"f{n}", "expression": ["add", ["context", "progress"], n]} for n in range(4100)
+    ]
+    with pytest.raises(DefinitionError, match="more than 16384 distinct steps; split"):
+        FeatureSpec.from_json(document)
