@@ -19,7 +19,10 @@ import numpy as np
 
 from coach_edge.bench.turns import in_turn
 from converters.errors import ConversionError
-from device_tests.simulator.features import stub
+from device_tests.simulator.features import spec_bytes, stub
+from device_tests.simulator.models import FakeEngine, fake_model
+from device_tests.simulator.repository import SERVER, Network, Repository
+from edge_sdk import EdgeClient
 from edge_sdk.errors import InputError
 from edge_sdk.features import FeatureSettings, FeatureStore
 from edge_sdk.runtime import open_model
@@ -70,7 +73,8 @@ def run(rounds: int = 15, seed: int = 0, model: bytes | None = None) -> list[dic
         return [
             _computed(store, events, context, now, rounds),
             _graph(graph, given, rounds),
-            *_cached(store, rounds),
+            _cached(store, rounds),
+            _by_name(Path(folder), now, rounds),
             _recorded(store, Path(folder), now, rounds),
         ]
 
@@ -188,7 +192,7 @@ def _graph(model: bytes, given: DayInput, rounds: int) -> dict[str, Any]:
     )
 
 
-def _cached(store: FeatureStore, rounds: int) -> list[dict[str, Any]]:
+def _cached(store: FeatureStore, rounds: int) -> dict[str, Any]:
     model = stub(PREBUILT)
     store.vector(model, _USER, _GOAL)
     assert store.vector(model, _USER, _GOAL).cached
@@ -202,17 +206,45 @@ def _cached(store: FeatureStore, rounds: int) -> list[dict[str, Any]]:
     key = next(iter(store._vectors._kept))
     path = store._vectors._kept[key].path
     quick = in_turn(ours, stat, rounds, _QUICK_CALLS)
-    return [
-        _figure(
-            "cached_us_p50",
-            quick,
-            1e3,
-            "us",
-            "one stat of the user's file, by which other processes' records are seen",
-            rounds * _QUICK_CALLS,
-            "vector() while it is fresh: both clocks, the user's file looked at, counters, age",
+    return _figure(
+        "cached_us_p50",
+        quick,
+        1e3,
+        "us",
+        "one stat of the user's file, by which other processes' records are seen",
+        rounds * _QUICK_CALLS,
+        "vector(model) while it is fresh: both clocks, the user's file looked at, counters, age",
+    )
+
+
+def _by_name(folder: Path, now: datetime, rounds: int) -> dict[str, Any]:
+    repository = Repository()
+    repository.publish(fake_model(0.1, 1, feature_spec=spec_bytes()))
+    with EdgeClient.open(
+        folder / "cache",
+        SERVER,
+        repository.root,
+        engine=FakeEngine(),
+        capabilities=frozenset({"tflite"}),
+        transport=Network(repository),
+        features=FeatureSettings(zone=_ZONE),
+    ) as client:
+        client.update("focus")
+        store = client.features
+        store.record(Event(now.isoformat(timespec="milliseconds"), "session"), user=_USER)
+        store.vector("focus", _USER, _GOAL)
+        times = in_turn(
+            lambda: store.vector("focus", _USER, _GOAL), lambda: client.model("focus"), rounds, _QUICK_CALLS
         )
-    ]
+    return _figure(
+        "cached_by_name_us_p50",
+        times,
+        1e3,
+        "us",
+        "client.model(name), which looks whether another release is active",
+        rounds * _QUICK_CALLS,
+        "the same by the model's name, as an app asks that does not have the model yet",
+    )
 
 
 def _recorded(store: FeatureStore, folder: Path, now: datetime, rounds: int) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class Predictor:
                 record without a fallback leaves a late answer as it is).
 
         Raises:
-            InputError: an unknown name, or a value that is no finite number.
+            InputError: an unknown name, a value that is no finite number, or a vector by other definitions.
             DeadlineExceeded, PoolBusy: not in time, and the record declares no fallback.
             PoolClosed: the model was closed.
             RunFailed: the engine failed, or answered with something that is no number.
@@ -103,6 +103,7 @@ class Predictor:
         if not 0 <= deadline_ms <= _LONGEST_MS:
             raise InputError(f"deadline_ms must lie between 0 and {_LONGEST_MS:g}, not {deadline_ms}")
         if type(features) is FeatureVector:
+            self._check_definitions(features)
             feature_age_s, stale = max(features.age_s, feature_age_s), stale or features.is_stale
             features = features.used
         try:
@@ -253,14 +254,24 @@ class Predictor:
         Raises:
             InputError: an unknown name, or a value that is no finite number.
         """
+        if isinstance(features, FeatureVector):
+            self._check_definitions(features)
+            features = features.used
         try:
-            _, given, filled = self._make_row(
-                features.used if isinstance(features, FeatureVector) else features
-            )
+            _, given, filled = self._make_row(features)
         except InputError:
             self._count(REFUSED)
             raise
         return given, filled
+
+    def _check_definitions(self, vector: FeatureVector) -> None:
+        """Numbers by other definitions would fit, and mean something else."""
+        if not vector.computed.spec.startswith(self.spec.feature_spec_sha256):
+            self._count(REFUSED)
+            raise InputError(
+                f"the vector was computed for another model than {self.spec.model} {self._version}, which has other "
+                "definitions of its features; pass the model itself to vector(), and predict with that"
+            )
 
     def fallback(self, filled: tuple[str, ...], feature_age_s: float) -> Prediction:
         """The declared fallback, as the answer to a call that took no time; empty where none is declared."""

@@ -86,10 +86,10 @@ class CachingPredictor:
             Whatever :meth:`Predictor.predict` does.
         """
         start = self._clock()
+        given, filled = self._given(features)
         if isinstance(features, FeatureVector):
             feature_age_s, stale = max(features.age_s, feature_age_s), stale or features.is_stale
             features = features.used
-        given, filled = self._given(features)
         key = self._pack(*given), filled
         with self._lock:
             found = self._answers.get(key)

@@ -28,6 +28,7 @@ class PredictorSpec:
         fallback: values for an answer that does not come in time; empty if the record declares none.
         rules: from outputs to risk factors and actions.
         max_feature_age_s: from which age on features count as stale.
+        feature_spec_sha256: of the definitions of the features; empty where nobody knows.
     """
 
     model: str
@@ -41,6 +42,7 @@ class PredictorSpec:
     fallback: Mapping[str, float] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
     max_feature_age_s: float = DAY_S
+    feature_spec_sha256: str = ""
 
     def __post_init__(self) -> None:
         if not self.features or len(set(self.features)) != len(self.features):
@@ -100,6 +102,7 @@ class PredictorSpec:
             fallback=record.fallback,
             rules=record.rules,
             max_feature_age_s=max_feature_age_s,
+            feature_spec_sha256=record.feature_spec_sha256,
         )
 
 

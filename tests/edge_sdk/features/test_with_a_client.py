@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from device_tests.simulator.features import spec_bytes
+from device_tests.simulator.features import FEATURES_SPEC, spec_bytes
 from device_tests.simulator.models import fake_model
 from device_tests.simulator.repository import Repository
 from edge_sdk import (
@@ -29,6 +30,7 @@ from edge_sdk import (
 from edge_sdk.features import places
 from edge_sdk.features.places import FOLDER
 from edge_sdk.update import UpdateStatus
+from feature_spec.definition import FeatureSpec
 from tests.edge_sdk.conftest import MODEL, Device, make_device, repository
 
 __all__ = ["make_device", "repository"]
@@ -67,6 +69,23 @@ def test_a_model_predicts_from_what_the_store_answers(device: Device) -> None:
     device.now += timedelta(seconds=100)
     later = model.predict(client.features.vector(model, "u1", "g"), **PATIENT)
     assert (later.reason, later.feature_age_s) == (Reason.FRESH, 100)
+
+
+@pytest.mark.parametrize("results", [None, ResultCache()])
+def test_a_model_refuses_a_vector_by_other_definitions(device: Device, results: ResultCache | None) -> None:
+    client = device.open(features=SETTINGS, results=results)
+    client.features.record(event(device))
+    old = client.features.vector(MODEL, "u1")
+    changed = replace(FEATURES_SPEC.features[0], meaning="Another.", version=2)
+    spec = FeatureSpec((changed, *FEATURES_SPEC.features[1:]))
+    device.repository.publish(fake_model(0.2, 2, feature_spec=spec_bytes(spec)))
+    client.update(MODEL)
+    model = client.model(MODEL)
+    with pytest.raises(InputError, match="for another model than focus"):
+        model.predict(old, **PATIENT)
+    new = client.features.vector(model, "u1")
+    assert not new.cached
+    assert model.predict(new, **PATIENT).reason is Reason.FRESH
 
 
 def test_what_is_missing_is_filled_by_the_record(device: Device) -> None:

@@ -64,6 +64,7 @@ def test_from_a_record() -> None:
         fallback={"probability": 0.5},
         rules=RULES,
         max_feature_age_s=60,
+        feature_spec_sha256="0" * 64,
     )
 
 
