@@ -29,7 +29,7 @@ _IMPORTS = (
     "kotlin.math.pow",
 )
 _KINDS = {int: "Int", str: "String", float: "Double"}
-_CHUNK = 1000
+_CHUNK = 500
 """Lines of the program in one text: a constant of the JVM ends at 65,535 bytes."""
 
 
