@@ -29,7 +29,8 @@ EVENT_BYTES: Final = DTYPE.itemsize
 Columns = npt.NDArray[Any]
 """[events] of ``DTYPE``."""
 
-WINDOW_MS: Final = (WINDOW_DAYS + 2) * 86_400_000
+_DAY_MS: Final = 86_400_000
+WINDOW_MS: Final = (WINDOW_DAYS + 2) * _DAY_MS
 """What is older lies outside of the window in every zone, whatever clocks were set back by."""
 
 
@@ -78,12 +79,15 @@ def within(events: Columns, now_ms: int) -> Columns:
     return events[events["instant"] >= now_ms - WINDOW_MS]
 
 
-def newest(events: Columns, most: int) -> tuple[Columns, int | None]:
-    """The newest so many.
+def newest(events: Columns, most: int, now_ms: int) -> tuple[Columns, int | None]:
+    """The newest so many. What is more than a day ahead goes first: a clock was wrong, and must crowd nobody out.
 
     Returns:
         They, in their order; and the instant from which on all are there, None where nothing was dropped.
     """
+    if len(events) <= most:
+        return events, None
+    events = events[events["instant"] <= now_ms + _DAY_MS]
     if len(events) <= most:
         return events, None
     last_dropped = int(np.sort(events["instant"])[len(events) - most - 1])

@@ -245,7 +245,7 @@ class Users:
         kept = within(user.events, now_ms)
         old = len(user.events) - len(kept)
         most = self._settings.most_events if keep is None else keep
-        left, floor = newest(kept, most)
+        left, floor = newest(kept, most, now_ms)
         main = Main(user.tail.life, number, max(user.floor, floor or 0), left)
         data, dropped = main.to_bytes(), Dropped(old=old, crowded=len(kept) - len(left))
         dropped += self._make_room(user, len(data), now_ms)

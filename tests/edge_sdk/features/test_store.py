@@ -127,6 +127,16 @@ def test_of_a_user_with_too_many_events_the_oldest_days_count_as_not_observed(wo
     assert 0.10 <= vector.values["days"] <= 0.16
 
 
+def test_events_of_a_clock_that_was_wrong_crowd_nobody_out(world: World) -> None:
+    store = world.open(max_events=100)
+    store.record(*[world.event(ago=n) for n in range(80)])
+    for _ in range(5):
+        store.record(*[world.event(ago=-400 * 86400 - n) for n in range(90)])
+    assert store.stats().dropped.crowded >= 90
+    vector = store.vector("focus", "u1")
+    assert (vector.problem, vector.values["effort"]) == ("", pytest.approx(0.8))
+
+
 def test_at_most_max_bytes_are_on_the_disk_and_a_notice_says_what_went(world: World) -> None:
     store = world.open(max_bytes=65_536)
     total = Dropped()
