@@ -468,7 +468,7 @@ class EdgeClient:
         check_kind("level", chosen, VerifyLevel)
         return verify(self._cache, chosen)
 
-    def erase(self, scope: EraseScope | None = None, *, user: str | None = None) -> Receipt:
+    def erase(self, scope: EraseScope = EraseScope.MODELS, *, user: str | None = None) -> Receipt:
         """Erase what is known of a user; or the models; or, with ``ALL``, everything and the install id too.
 
         With a user, all that was recorded, told and computed of him is gone, and the models stay as they are. Without
@@ -479,31 +479,30 @@ class EdgeClient:
         midway, the next :meth:`open` finishes it.
 
         Args:
-            scope: what to erase; ``USER`` where a user is given, else ``MODELS``.
-            user: whose data.
+            scope: what to erase, where no user is given.
+            user: whose data to erase, and nothing else.
 
         Returns:
             What was erased.
 
         Raises:
-            InputError: a user with another scope than ``USER``, or that scope without one.
+            InputError: ``ALL`` with a user, or ``USER`` without one.
             NotAvailable: the client is closed.
             RetryLater: an update is running, here or in another process.
             StoreError: the disk refuses; once it does not, :meth:`open` finishes the erase.
         """
         self._serving.check_open()
-        chosen = (EraseScope.MODELS if user is None else EraseScope.USER) if scope is None else scope
-        check_kind("scope", chosen, EraseScope)
-        if (chosen is EraseScope.USER) != (user is not None):
+        check_kind("scope", scope, EraseScope)
+        if scope is (EraseScope.USER if user is None else EraseScope.ALL):
             raise InputError("say whose data to erase with the scope USER, and with no other: user=")
         if user is not None:
             return erase_user(self._cache, self.features, user, self._clock)
         with self._health.forgetting():
             try:
-                return erase(self._cache, chosen, self._random, self._clock)
+                return erase(self._cache, scope, self._random, self._clock)
             finally:
                 self._serving.drop()
-                if self._features is not None and chosen is EraseScope.ALL:
+                if self._features is not None and scope is EraseScope.ALL:
                     self._features.forget()
 
     def close(self) -> None:

@@ -214,7 +214,7 @@ def erase(cache: Path, user: str | None, scope: str | None) -> dict[str, Any]:
     if (scope is None) == (user is None):
         raise click.UsageError("say what to erase: --user ID, --models or --all")
     with EdgeClient.open(cache) as client:
-        done = client.erase(None if scope is None else EraseScope(scope), user=user)
+        done = client.erase(EraseScope(scope or "user"), user=user)
     return {
         "scope": done.scope.value,
         "finished": identifiers.format_time(done.finished),
