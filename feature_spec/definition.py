@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from feature_spec.canonical import fingerprint
 from feature_spec.dtypes import DTYPES, FLAG, FLOAT32
@@ -18,6 +18,9 @@ from feature_spec.parameters import is_finite
 from feature_spec.program import Program, flatten
 from feature_spec.units import UNITS, describe
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, LAYOUT_VERSION, WINDOW_DAYS
+
+if TYPE_CHECKING:
+    from feature_spec.numpy_plan import Plan
 
 FORMAT_VERSION: Final = 2
 """Version of the JSON document of a feature spec."""
@@ -196,6 +199,13 @@ class FeatureSpec:
     def program(self) -> Program:
         """All features, guarded and flattened: what the evaluators run."""
         return flatten(feature.guarded for feature in self.features)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The program prepared for NumPy, once."""
+        from feature_spec.numpy_plan import Plan  # definitions alone need no NumPy
+
+        return Plan(self.program)
 
     def __getitem__(self, name: str) -> Feature:
         for feature in self.features:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
+from feature_spec.parameters import Parameter
 from feature_spec.vocabulary import EVENT_TYPES
-
-if TYPE_CHECKING:
-    from feature_spec.expression import Expression
-    from feature_spec.parameters import Parameter
-    from feature_spec.program import Program
 
 _INFIX: Final = {"add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<"}
 
 
-def formula(node: Expression) -> str:
+class Node(Protocol):
+    """An operator with its parameters and arguments."""
+
+    @property
+    def op(self) -> str: ...  # pragma: no cover
+
+    @property
+    def value(self) -> tuple[Parameter, ...]: ...  # pragma: no cover
+
+    @property
+    def args(self) -> Sequence[Node]: ...  # pragma: no cover
+
+
+def formula(node: Node) -> str:
     """``node`` as text, for example ``windowed_sum(14; count[session]) / min(observed, 14)``."""
-    return _call(node.op, node.value, [formula(arg) for arg in node.args])
+    return call(node.op, node.value, [formula(arg) for arg in node.args])
 
 
-def _call(op: str, value: tuple[Parameter, ...], args: list[str]) -> str:
+def call(op: str, value: tuple[Parameter, ...], args: Sequence[str]) -> str:
+    """One operator as text, of arguments that are text already."""
     if op == "daily":
         return _daily(value)
     if op in {"const", "context"}:
@@ -30,20 +40,6 @@ def _call(op: str, value: tuple[Parameter, ...], args: list[str]) -> str:
     groups = [", ".join(map(_parameter, value)), ", ".join(args)]
     inside = "; ".join(group for group in groups if group)
     return f"{op}({inside})" if inside else op
-
-
-def core_form(program: Program) -> list[str]:
-    """What evaluators compute, one line a step that is used more than once, the results last."""
-    uses = Counter(arg for step in program.steps for arg in step.args)
-    texts: list[str] = []
-    lines: list[str] = []
-    for index, step in enumerate(program.steps):
-        text = _call(step.op, step.value, [texts[arg] for arg in step.args])
-        if uses[index] > 1 and step.args:
-            lines.append(f"x{len(lines)} = {text}")
-            text = lines[-1].partition(" ")[0]
-        texts.append(text)
-    return [*lines, *(f"= {texts[index]}" for index in program.outputs)]
 
 
 def _parameter(item: Parameter) -> str:

@@ -51,7 +51,7 @@ def evaluate(spec: FeatureSpec, daily: npt.ArrayLike, context: npt.ArrayLike) ->
     _check_counts(days)
     _check_context(known)
     result = np.empty((len(days), len(spec.features)), np.float32)
-    plan = spec.program.plan
+    plan = spec.plan
     with np.errstate(over="ignore"):  # beyond the range of doubles is infinite, and clipped
         if len(days) == 1:
             result[0] = plan.one(days[0].astype(np.float64), known[0].tolist())

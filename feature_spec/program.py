@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from feature_spec.errors import DefinitionError
 from feature_spec.expression import Expression
 from feature_spec.lowering import lower
 from feature_spec.operators import CORE
 from feature_spec.parameters import Parameter
-
-if TYPE_CHECKING:
-    from feature_spec.numpy_plan import Plan
 
 MAX_STEPS: Final = 16_384
 """Most distinct steps of one program: a phone computes each of them."""
@@ -38,13 +34,6 @@ class Program:
 
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The program prepared for NumPy, once."""
-        from feature_spec.numpy_plan import Plan  # definitions alone need no NumPy
-
-        return Plan(self)
 
 
 def flatten(expressions: Iterable[Expression]) -> Program:

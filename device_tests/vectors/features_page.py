@@ -24,6 +24,7 @@ from feature_spec.expression import (
     where,
     xlogx,
 )
+from feature_spec.numpy_plan import Plan
 from feature_spec.program import flatten
 from feature_spec.surface import (
     bucketize,
@@ -129,7 +130,7 @@ def values(given: dict[str, Any]) -> list[list[float]]:
             cells[number, *where_] = amount
     entries = np.array([user["context"] for user in given["users"]], np.float64)
     program = flatten(Expression.from_json(tree) for tree in given["trees"])
-    result = program.plan.many(cells, entries).T
+    result = Plan(program).many(cells, entries).T
     return [[round(value, DECIMALS) + 0.0 for value in row] for row in result.tolist()]
 
 

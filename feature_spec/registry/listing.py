@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from feature_spec.definition import Feature
-from feature_spec.expression_text import core_form
 from feature_spec.program import flatten
+from feature_spec.program_text import core_form
 from feature_spec.registry.entry import Definition, Input, status
 from feature_spec.registry.registry import Registry
 from feature_spec.units import UNITS

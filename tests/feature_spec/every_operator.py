@@ -29,6 +29,7 @@ from feature_spec.expression import (
     where,
     xlogx,
 )
+from feature_spec.numpy_plan import Plan
 from feature_spec.program import Program, flatten
 from feature_spec.surface import (
     bucketize,
@@ -118,4 +119,4 @@ def operators_of(tree: Expression) -> Iterator[str]:
 def reference(daily_cells: npt.ArrayLike, context_cells: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """The formulas by the NumPy evaluator, without the range that a feature clips to."""
     cells, entries = np.asarray(daily_cells, np.float64), np.asarray(context_cells, np.float64)
-    return PROGRAM.plan.many(cells, entries).astype(np.float32)
+    return Plan(PROGRAM).many(cells, entries).astype(np.float32)

@@ -60,18 +60,18 @@ def test_every_operator_is_implemented_twice() -> None:
 
 def test_what_no_output_needs_and_what_depends_on_nobody_is_not_computed() -> None:
     constant = sum_days(day() * 2)
-    plan = flatten([constant, sum_days(daily("count", "session")) * constant]).plan
+    plan = Plan(flatten([constant, sum_days(daily("count", "session")) * constant]))
     assert len(plan._many) == 2  # the sum over sessions, and the product
     assert plan.one(np.ones((90, 8, 3)), [-1.0] * 14) == [8010.0, 720900.0]
     assert plan.many(np.ones((2, 90, 8, 3)), np.full((2, 14), -1.0)).tolist() == [[8010.0, 720900.0]] * 2
 
 
 def test_a_plan_is_made_once() -> None:
-    assert PREBUILT.program.plan is PREBUILT.program.plan
+    assert PREBUILT.plan is PREBUILT.plan
 
 
 def test_nobody_is_no_row() -> None:
-    plan = flatten([context("progress")]).plan
+    plan = Plan(flatten([context("progress")]))
     assert plan.many(np.zeros((0, 90, 8, 3)), np.zeros((0, 14))).shape == (0, 1)
 
 
