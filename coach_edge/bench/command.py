@@ -15,6 +15,7 @@ BENCHES = {
     "load": "coach_edge.bench.load",
     "predict": "coach_edge.bench.predict",
     "update": "coach_edge.bench.update",
+    "warehouse": "coach_edge.bench.warehouse",
 }
 """Name -> module with ``run(rounds)``, which returns the figures."""
 

@@ -30,7 +30,7 @@ def order(values: Array) -> Order:
 def halves(day: Column, days: Order) -> tuple[Column, Column]:
     """The bits of one day: what to add to the lower and to the upper number."""
     rank = _lookup(day, np.argsort(days))
-    bit = number(2) ** (rank % HALF).cast("float64")
+    bit = (ibis.literal("1").cast("int64") << (rank % HALF)).cast("float64")
     return ibis.ifelse(rank < HALF, bit, number(0)), ibis.ifelse(rank < HALF, number(0), bit)
 
 

@@ -24,11 +24,17 @@ class Columns:
         program: the steps.
         facts: what is known of them.
         elementwise: what the operators mean.
+        watched: whether the tables of days hold days with events only, which are all observed.
     """
 
     def __init__(
-        self, program: Program, facts: Facts, elementwise: dict[str, Callable[..., Column]] = ELEMENTWISE
+        self,
+        program: Program,
+        facts: Facts,
+        elementwise: dict[str, Callable[..., Column]] = ELEMENTWISE,
+        watched: bool = False,
     ) -> None:
+        self._ones = {i for i, always in enumerate(facts.always) if always and watched}
         self._steps = program.steps
         self._facts = facts
         self._elementwise = elementwise
@@ -63,6 +69,8 @@ class Columns:
         fixed = self._facts.idle[index]
         if fixed is not None and fixed.size == 1 and (idle or not self._facts.counts_events[index]):
             return number(float(fixed[0, 0]))
+        if index in self._ones and not idle:
+            return number(1)
         own = self.name(index)
         if own in table.columns and not (idle and self._facts.counts_events[index]):
             return table[own]
@@ -72,6 +80,8 @@ class Columns:
             return day.cast("float64")
         if step.op == "decay":
             return number(0.5) ** (day.cast("float64") / number(float(step.value[0])))  # type: ignore[arg-type]
+        if step.op == "mul" and not idle and self._ones.intersection(step.args):
+            return place(step.args[0] if step.args[1] in self._ones else step.args[1])
         return self._elementwise[step.op](*[place(i) for i in step.args])
 
     def with_shared(self, table: Table, roots: Iterable[int], kind: str) -> Table:
@@ -91,7 +101,7 @@ class Columns:
 
         def visit(index: int) -> None:
             uses[index] = uses.get(index, 0) + 1
-            if uses[index] == 1 and self.name(index) not in present:
+            if uses[index] == 1 and self.name(index) not in present and index not in self._ones:
                 for i in self._steps[index].args:
                     if self._facts.kinds[i] == kind:
                         visit(i)
@@ -106,6 +116,7 @@ class Columns:
             and self._steps[i].args
             and self._facts.kinds[i] == kind
             and self.name(i) not in present
+            and i not in self._ones
             and not self._reduced(i)
         )
 
@@ -116,7 +127,7 @@ class Columns:
         stack = list(roots)
         while stack:
             i = stack.pop()
-            if i in seen:
+            if i in seen or i in self._ones:
                 continue
             seen.add(i)
             if self._facts.kinds[i] == DAYS:

@@ -57,6 +57,11 @@ class Compiler:
         return Columns(self.program, self.facts, self.elementwise or ELEMENTWISE)
 
     @cached_property
+    def watched(self) -> Columns:
+        """The writer of steps over days with events."""
+        return Columns(self.program, self.facts, self.elementwise or ELEMENTWISE, watched=True)
+
+    @cached_property
     def leaves(self) -> dict[int, Step]:
         """The daily leaves by index: ``days`` has a column ``d<index>`` for each."""
         return {i: step for i, step in enumerate(self.program.steps) if step.op == "daily"}
@@ -141,8 +146,8 @@ class Compiler:
         self, known: Table, days: Table, wanted: list[int], derived: dict[int, str], carried: tuple[str, ...]
     ) -> Table:
         args = [self.program.steps[i].args[0] for i in wanted]
-        rows = self.columns.with_shared(self._beside(days, known, args), args, DAYS)
-        parts = {i: reductions.sparse(i, self.program, self.facts, self.columns) for i in wanted}
+        rows = self.watched.with_shared(self._beside(days, known, args), args, DAYS)
+        parts = {i: reductions.sparse(i, self.program, self.facts, self.watched) for i in wanted}
         sums: dict[str, Column] = {name: rows[name].max() for name in carried}
         for name in derived.values():
             sums[name] = rows[name].sum() if name == "morning_acts" else rows[name].min()
@@ -159,7 +164,10 @@ class Compiler:
 
     def _beside(self, days: Table, known: Table, args: list[int]) -> Table:
         """``days`` with the scalars that ``args`` meet."""
-        scalars = [self.columns.name(i) for i in self.columns.scalars(args)]
+        # What a day without events would have added is taken off the others, with all the scalars that takes.
+        open_ended = [arg for arg in args if self.facts.idle[arg] is None]
+        met = {*self.watched.scalars(args), *self.columns.scalars(open_ended)}
+        scalars = [self.columns.name(i) for i in sorted(met)]
         if not scalars:
             return days
         return days.join(known.select("request", *scalars), "request")

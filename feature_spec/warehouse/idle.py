@@ -15,7 +15,7 @@ from feature_spec import numpy_operators
 from feature_spec.numpy_operators import Array
 from feature_spec.operators import DAYS, REDUCTIONS, SCALAR
 from feature_spec.program import Program
-from feature_spec.vocabulary import WINDOW_DAYS
+from feature_spec.vocabulary import UNKNOWN, WINDOW_DAYS
 
 _DAYS_LEAVES = ("daily", "day", "decay")
 
@@ -27,11 +27,13 @@ class Facts:
     Attributes:
         kinds: ``DAYS`` or ``SCALAR``.
         counts_events: whether a step of kind days depends on the daily numbers (not only on the day and on scalars).
+        always: whether a step is 1 on every day with events, as ``less(day, days_observed)`` is: no other day counts.
         idle: the value on days without events, [1, 90] or [1, 1]; None where it depends on the user.
     """
 
     kinds: tuple[str, ...]
     counts_events: tuple[bool, ...]
+    always: tuple[bool, ...]
     idle: tuple[Array | None, ...]
 
 
@@ -59,7 +61,26 @@ def facts(program: Program) -> Facts:
             idle.append(_constant_reduction(step.op, known[0]) if fixed else None)
         else:
             idle.append(_elementwise(step.op, known))
-    return Facts(tuple(kinds), tuple(counts), tuple(idle))
+    always = tuple(_seen(program, index) for index in range(len(program.steps)))
+    return Facts(tuple(kinds), tuple(counts), always, tuple(idle))
+
+
+def _seen(program: Program, index: int) -> bool:
+    """Whether a step asks whether a day was observed: ``less(day, observed)``, observed as in the language."""
+    step = program.steps[index]
+    if step.op != "less" or program.steps[step.args[0]].op != "day":
+        return False
+    whole = program.steps[step.args[1]]
+    if whole.op != "where":
+        return False
+    known, entry, otherwise = (program.steps[i] for i in whole.args)
+    return (
+        (entry.op, entry.value) == ("context", ("days_observed",))
+        and (otherwise.op, otherwise.value) == ("const", (float(WINDOW_DAYS),))
+        and known.op == "less"
+        and (program.steps[known.args[0]].op, program.steps[known.args[0]].value) == ("const", (UNKNOWN / 2,))
+        and known.args[1] == whole.args[1]
+    )
 
 
 def _constant_reduction(op: str, known: Array | None) -> Array | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -54,8 +55,23 @@ def sparse(index: int, program: Program, facts: Facts, columns: Columns) -> Spar
         return _Sum(index, step.args[0], idle, columns)
     assert idle is not None, "how() says so"
     if (idle == idle.flat[0]).all():
-        return _MinOverOne(index, step.args[0], float(idle.flat[0]), columns)
+        least = float(idle.flat[0])
+        return _MinOverOne(index, step.args[0], least, upper(program, step.args[0]) <= least, columns)
     return _Min(index, step.args[0], idle, columns)
+
+
+def upper(program: Program, index: int) -> float:
+    """What a step never exceeds, as far as a glance tells."""
+    step = program.steps[index]
+    if step.op == "const":
+        return float(step.value[0])  # type: ignore[arg-type]
+    if step.op in ("less", "decay"):
+        return 1.0
+    if step.op == "day":
+        return WINDOW_DAYS - 1.0
+    if step.op == "where":
+        return max(upper(program, step.args[1]), upper(program, step.args[2]))
+    return math.inf
 
 
 def total(index: int) -> str:
@@ -91,14 +107,18 @@ class _MinOverOne:
     index: int
     arg: int
     idle: float
+    largest: bool
+    """Whether no day has more than a day without events: then it does not matter whether there is one."""
     columns: Columns
 
     def aggregates(self, rows: Table) -> dict[str, Column]:
-        value = self.columns.write(self.arg, rows)
-        return {f"min{self.index}_": value.min(), PRESENT: rows.count().cast("float64")}
+        found = {f"min{self.index}_": self.columns.write(self.arg, rows).min()}
+        return found if self.largest else found | {PRESENT: rows.count().cast("float64")}
 
     def finish(self, joined: Table) -> Column:
         found = ibis.coalesce(joined[f"min{self.index}_"], number(_NOTHING))
+        if self.largest:
+            return ibis.least(found, number(self.idle))
         some_absent = ibis.coalesce(joined[PRESENT], number(0)) < number(WINDOW_DAYS)
         return ibis.ifelse(some_absent, ibis.least(found, number(self.idle)), found)
 
