@@ -26,7 +26,7 @@ from feature_spec.warehouse.files import is_parquet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ENGINES = ("duckdb",)
+ENGINES = ("duckdb", "spark")
 """Engines of the warehouse."""
 
 _FILE = click.Path(dir_okay=False, path_type=Path)

@@ -21,7 +21,11 @@ def open_engine(name: str, memory_gib: float) -> Engine:
         from feature_spec.warehouse.duckdb_engine import DuckDB
 
         return DuckDB(memory_gib)
-    raise DataError(f"there is no engine '{name}'; use duckdb")
+    if name == "spark":
+        from feature_spec.warehouse.spark_engine import Spark
+
+        return Spark(memory_gib=memory_gib)
+    raise DataError(f"there is no engine '{name}'; use duckdb or spark")
 
 
 def for_requests(
