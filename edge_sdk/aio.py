@@ -21,6 +21,10 @@ from edge_sdk.errors import NotAvailable
 from edge_sdk.update.control import Control
 
 if TYPE_CHECKING:
+    from edge_sdk.erasing import Receipt
+    from edge_sdk.features.measuring import FeatureStats
+    from edge_sdk.features.receipts import Recorded
+    from edge_sdk.features.vector import FeatureValue, FeatureVector
     from edge_sdk.health.monitor import ModelHealth
     from edge_sdk.health.uploading import Uploaded
     from edge_sdk.loading import LoadedModel, Progress
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from edge_sdk.predict.prediction import Prediction
     from edge_sdk.runtime.engine import Array
     from edge_sdk.update.policy import Conditions, Refreshed, Updated, UpdatePolicy
+    from feature_spec.day_input import Event
 
 T = TypeVar("T")
 
@@ -55,6 +60,43 @@ class AsyncModel:
             self._executor, partial(self.loaded.predict_batch, table, **options)
         )
         return made
+
+
+class AsyncFeatures:
+    """The feature store of a client; see :class:`edge_sdk.features.store.FeatureStore`.
+
+    It is opened in the thread of the first call, since that reads the disk.
+    """
+
+    def __init__(self, client: EdgeClient, executor: ThreadPoolExecutor) -> None:
+        self._client, self._executor = client, executor
+
+    async def record(self, *events: Event | Mapping[str, Any], user: str | None = None) -> Recorded:
+        """As :meth:`FeatureStore.record`."""
+        return await _run(self._executor, lambda: self._client.features.record(*events, user=user))
+
+    async def know(self, user: str, goal: str | None = None, *args: Any, **options: Any) -> None:
+        """As :meth:`FeatureStore.know`."""
+        await _run(self._executor, lambda: self._client.features.know(user, goal, *args, **options))
+
+    async def report(self, user: str, name: str, value: float, **options: Any) -> None:
+        """As :meth:`FeatureStore.report`."""
+        await _run(self._executor, lambda: self._client.features.report(user, name, value, **options))
+
+    async def reported(self, user: str, name: str, **options: Any) -> FeatureValue:
+        """As :meth:`FeatureStore.reported`."""
+        return await _run(self._executor, lambda: self._client.features.reported(user, name, **options))
+
+    async def vector(
+        self, model: str | AsyncModel, user: str, goal: str | None = None, **options: Any
+    ) -> FeatureVector:
+        """As :meth:`FeatureStore.vector`."""
+        loaded = model.loaded if isinstance(model, AsyncModel) else model
+        return await _run(self._executor, lambda: self._client.features.vector(loaded, user, goal, **options))
+
+    async def stats(self) -> FeatureStats:
+        """As :meth:`FeatureStore.stats`."""
+        return await _run(self._executor, lambda: self._client.features.stats())
 
 
 class AsyncEdgeClient:
@@ -118,6 +160,15 @@ class AsyncEdgeClient:
     async def model(self, name: str) -> AsyncModel:
         """As :meth:`EdgeClient.model`."""
         return AsyncModel(await _run(self._executor, partial(self._client.model, name)), self._executor)
+
+    @property
+    def features(self) -> AsyncFeatures:
+        """As :attr:`EdgeClient.features`."""
+        return AsyncFeatures(self._client, self._executor)
+
+    async def erase(self, *args: Any, **options: Any) -> Receipt:
+        """As :meth:`EdgeClient.erase`."""
+        return await _run(self._executor, partial(self._client.erase, *args, **options))
 
     async def close(self) -> None:
         """As :meth:`EdgeClient.close`."""

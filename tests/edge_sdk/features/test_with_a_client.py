@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import socket
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from device_tests.simulator.features import FEATURES_SPEC, spec_bytes
 from device_tests.simulator.models import fake_model
 from device_tests.simulator.repository import Repository
 from edge_sdk import (
+    AsyncEdgeClient,
     EdgeClient,
     EraseScope,
     FeatureSettings,
@@ -69,6 +71,33 @@ def test_a_model_predicts_from_what_the_store_answers(device: Device) -> None:
     device.now += timedelta(seconds=100)
     later = model.predict(client.features.vector(model, "u1", "g"), **PATIENT)
     assert (later.reason, later.feature_age_s) == (Reason.FRESH, 100)
+
+
+def test_the_same_without_blocking_a_loop(device: Device) -> None:
+    async def main() -> None:
+        async with await AsyncEdgeClient.open(
+            device.folder,
+            engine=device.engine,
+            capabilities=frozenset({"tflite"}),
+            clock=lambda: device.now,
+            features=SETTINGS,
+        ) as client:
+            model = await client.model(MODEL)
+            recorded = await client.features.record(event(device))
+            assert (recorded.kept, recorded.repeated) == (1, 0)
+            await client.features.know("u1", "g", {"progress": 0.5})
+            await client.features.report("u1", "mood", 0.5)
+            assert (await client.features.reported("u1", "mood")).value == 0.5
+            for of in (model, MODEL):
+                vector = await client.features.vector(of, "u1", "g")
+                made = await model.predict(vector, **PATIENT)
+                assert made.values["probability"] == pytest.approx(0.051, abs=1e-4)
+            assert ((await client.features.stats()).hits, (await client.features.stats()).misses) == (1, 1)
+            assert (await client.erase(user="u1")).scope is EraseScope.USER
+            with pytest.raises(NotAvailable):
+                await client.features.vector(model, "u1", "g")
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("results", [None, ResultCache()])
