@@ -9,6 +9,7 @@ import numpy as np
 from feature_spec.definition import FeatureSpec
 from feature_spec.extras import require
 from feature_spec.numpy_evaluator import constant, event_weights
+from feature_spec.numpy_operators import operator
 from feature_spec.program import Program, Step
 from feature_spec.tensorflow_operators import operators
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, WINDOW_DAYS
@@ -73,7 +74,13 @@ class _Emitter:
         leaves = self._daily_leaves([step for step in program.steps if step.op == "daily"])
         for step in program.steps:
             self._values.append(leaves[step] if step in leaves else self._step(step))
-        return self._tf.concat([self._output(index) for index in program.outputs], axis=1)
+        features = self._tf.concat([self._output(index) for index in program.outputs], axis=1)
+        # 0 of an input that no step reads: converters leave out what no output needs.
+        read = {step.op for step in program.steps}
+        for leaf, cell in (("daily", self._daily[:, 0, 0, :1]), ("context", self._context[:, :1])):
+            if leaf not in read:
+                features += self._tf.minimum(self._tf.abs(cell), 0.0)
+        return features
 
     def _daily_leaves(self, steps: list[Step]) -> dict[Step, Any]:
         """All weighted sums over event types by one multiplication of matrices, each [n, 90]."""
@@ -100,8 +107,9 @@ class _Emitter:
         if not step.args:
             return constant(step.op, step.value)
         if all(isinstance(self._values[index], np.ndarray) for index in step.args):
-            with self._tf.init_scope():
-                return self._applied(step).numpy()
+            # In doubles: a threshold that was rounded on the way would let a float32 change sides.
+            with np.errstate(all="ignore"):
+                return operator(step.op, step.value)(*[self._values[index] for index in step.args])
         return self._applied(step)
 
     def _applied(self, step: Step) -> Any:

@@ -67,11 +67,12 @@ def _convert(source: Source, rows: int) -> dict[str, bytes]:
         reason = " ".join(str(error).split())[:300]
         raise ConversionError(f"Core ML cannot express this model on iOS 15: {reason}") from error
     spec = model.get_spec()
-    weights = (Path(model.weights_dir) / "weight.bin").read_bytes()
+    weights = Path(model.weights_dir) / "weight.bin"
     # TensorFlow hands outputs over in the order of their sorted names, and Core ML calls them Identity….
     for given, name in zip(list(spec.description.output), sorted(source.outputs), strict=True):
         ct.utils.rename_feature(spec, given.name, name, rename_inputs=False)
-    return _package(_tidied(spec, source), weights)
+    # A model of a few numbers holds them in the program, and has no such file.
+    return _package(_tidied(spec, source), weights.read_bytes() if weights.is_file() else None)
 
 
 def _tidied(spec: Any, source: Source) -> bytes:
@@ -98,12 +99,14 @@ def _tidied(spec: Any, source: Source) -> bytes:
     return content
 
 
-def _package(program: bytes, weights: bytes) -> dict[str, bytes]:
+def _package(program: bytes, weights: bytes | None) -> dict[str, bytes]:
     entries = {}
     for path, name, description, content in (
         ("com.apple.CoreML/model.mlmodel", "model.mlmodel", "CoreML Model Specification", program),
         ("com.apple.CoreML/weights", "weights", "CoreML Model Weights", weights),
     ):
+        if content is None:
+            continue
         # Apple's tools put a random identifier here; one from the content is as unique and stays the same.
         identifier = str(
             uuid.UUID(bytes=hashlib.sha256(name.encode() + b"\0" + content).digest()[:16], version=4)
@@ -119,8 +122,9 @@ def _package(program: bytes, weights: bytes) -> dict[str, bytes]:
     files = {
         MANIFEST: json.dumps(manifest, indent=4, sort_keys=True).encode() + b"\n",
         PROGRAM: program,
-        WEIGHTS: weights,
     }
+    if weights is not None:
+        files[WEIGHTS] = weights
     return dict(sorted(files.items()))
 
 

@@ -12,10 +12,14 @@ import pytest
 from converters.sources import features_source
 from converters.sources.feature_graph import program_source
 from feature_spec import PREBUILT
+from feature_spec.expression import Expression, const, context, daily, less, sum_days
 from feature_spec.numpy_evaluator import evaluate
+from feature_spec.numpy_plan import Plan
 from feature_spec.operators import CORE, OPERATORS
+from feature_spec.program import flatten
 from feature_spec.registry import REGISTRY
 from feature_spec.vectors import apply
+from feature_spec.vocabulary import CONTEXT
 from tests.converters.sources.feature_runs import Cells, Run, distance, runners
 from tests.feature_spec import every_operator
 from tests.feature_spec.inputs import random_input
@@ -114,3 +118,27 @@ def test_every_operator_on_all_golden_vectors(target: str) -> None:
     apart = distance(every_operator.reference(daily, context), all_operators()[target](daily, context))
     worst = dict(zip(every_operator.NAMES, apart.max(axis=0), strict=True))
     assert {name: value for name, value in worst.items() if value > TOLERANCE} == {}
+
+
+SESSIONS = sum_days(daily("count", "session"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("tree", [SESSIONS, context("progress"), const(2) + 0.5], ids=str)
+def test_a_model_takes_both_inputs_whatever_it_reads(target: str, tree: Expression) -> None:
+    daily, context = (array[:5] for array in users())
+    program = flatten([tree])
+    found = runners(program_source(program))[target](daily, context)
+    assert distance(Plan(program).many(daily.astype(np.float64), context), found).max() <= TOLERANCE
+
+
+def test_thresholds_that_constants_make_keep_every_float32_on_its_side() -> None:
+    tenths = range(1, 10)
+    trees = [less(const(k) / 10, context("progress")) for k in tenths]
+    trees += [less(context("progress"), const(k) / 10 + 0.1) for k in tenths]
+    program = flatten(trees)
+    daily, known = (array[:10].copy() for array in users())
+    known[1:, CONTEXT.index("progress")] = [k / 10 for k in tenths]
+    expected = Plan(program).many(daily.astype(np.float64), known.astype(np.float64))
+    for run in runners(program_source(program)).values():
+        assert (run(daily, known) == expected).all()
