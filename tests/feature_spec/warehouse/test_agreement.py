@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from feature_spec import PREBUILT
-from feature_spec.definition import FeatureSpec
+from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.numpy_evaluator import evaluate as reference
 from feature_spec.operators import ELEMENTWISE as ELEMENTWISE_NAMES
 from feature_spec.operators import REDUCTIONS
+from feature_spec.registry import REGISTRY
 from feature_spec.vector_cases import ACCEPTED
 from feature_spec.vectors import apply
 from feature_spec.warehouse import reductions
@@ -45,6 +46,13 @@ def test_ten_thousand_users(engine: DuckDB) -> None:
     expected = reference(PREBUILT, daily, context)
     assert worst(expected, evaluate(PREBUILT, daily, context, engine)) <= TOLERANCE
     assert len(np.unique(expected, axis=0)) > 9_000, "users that differ"
+
+
+def test_every_feature_of_the_registry(engine: DuckDB) -> None:
+    spec = FeatureSpec(tuple(item for _, item in REGISTRY if isinstance(item, Feature)))
+    assert len(spec.features) > 30
+    daily, context = random_input(16, 10_000)
+    assert worst(reference(spec, daily, context), evaluate(spec, daily, context, engine)) <= TOLERANCE
 
 
 def test_every_vector(engine: DuckDB) -> None:

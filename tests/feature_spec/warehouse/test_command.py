@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from feature_spec import PREBUILT
 from feature_spec.canonical import canonical_json
 from feature_spec.commands import features
+from feature_spec.definition import FeatureSpec
 from feature_spec.errors import DataError
 from feature_spec.registry import REGISTRY
 from tests.feature_spec.warehouse.logs import tables
@@ -71,6 +72,17 @@ def test_files_of_any_kind_say_the_same(folder: Path) -> None:
         found = parquet.read_table("out.parquet")
         columns = np.stack([found[name].to_numpy() for name in PREBUILT.names], axis=1)
         assert worst(expected_features(users, PREBUILT), columns) <= TOLERANCE
+
+
+@pytest.mark.parametrize("engine", ["numpy", "duckdb"])
+def test_another_spec(folder: Path, engine: str) -> None:
+    spec = FeatureSpec((PREBUILT["days_since_last_activity"],))
+    (folder / "spec.json").write_bytes(canonical_json(spec.to_json()))
+    result = run("--events", "events.csv", "--spec", "spec.json", "--engine", engine, "--out", "out.csv")
+    assert result.exception is None, result.exception
+    lines = (folder / "out.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "user_id,days_since_last_activity"
+    assert lines[1].endswith(",0")
 
 
 def test_a_cutoff_gives_the_same_with_and_without_an_engine(folder: Path) -> None:
