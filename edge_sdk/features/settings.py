@@ -8,6 +8,7 @@ from typing import Final
 
 from edge_sdk.errors import InputError
 from edge_sdk.features.columns import EVENT_BYTES
+from edge_sdk.features.room import BLOCK
 from feature_spec.errors import DataError
 from feature_spec.instants import zone as zone_named
 
@@ -22,8 +23,8 @@ class FeatureSettings:
 
     Attributes:
         zone: IANA zone in which days are counted for users of whom no other is known: that of the phone.
-        max_bytes: what all its files may hold together, at most 10 MB. Beyond it, days that no feature looks at any
-            more are dropped first, then the users of whom nothing came for the longest.
+        max_bytes: what all its files may take together, in blocks of 4 kB, at most 10 MB. Beyond it, days that no
+            feature looks at any more are dropped first, then the users of whom nothing came for the longest.
         max_events: of one user; of more, the oldest days are dropped, and count as not observed.
         offline_s: for how long after its TTL a value may be used where none can be computed anew.
         max_vectors: how many computed vectors are held in memory.
@@ -52,7 +53,8 @@ class FeatureSettings:
     @property
     def most_events(self) -> int:
         """Of one user: as many as may be, where a file and the one that takes its place both find room."""
-        return max(1, min(self.max_events, self.max_bytes // 3 // EVENT_BYTES))
+        most = min(self.max_bytes // 3, (self.max_bytes - 10 * BLOCK) // 2)
+        return min(self.max_events, most // EVENT_BYTES)
 
 
 def check_zone(name: object) -> None:

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +28,11 @@ from edge_sdk.contract import document
 from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, StoreError
 from edge_sdk.features.clocks import Known
-from edge_sdk.features.columns import EVENT_BYTES, Columns, newest, nothing, within
+from edge_sdk.features.columns import Columns, newest, nothing, within
 from edge_sdk.features.places import FOLDER, LOCK
 from edge_sdk.features.profile import Profile
 from edge_sdk.features.receipts import Dropped
+from edge_sdk.features.room import BLOCK, SMALL, Room, taken
 from edge_sdk.features.settings import FeatureSettings
 from edge_sdk.features.user_files import Main, Tail
 from edge_sdk.runtime.pool import remake_after_fork
@@ -41,9 +43,7 @@ from feature_spec.canonical import canonical_json
 TAIL_EVENTS: Final = 64
 """So many events a tail holds before it is merged: a change then writes some 4 kB."""
 
-_SALT: Final = "salt"
-_CLOCK: Final = "clock.json"
-_DROPPED: Final = "dropped.json"
+_SALT, _CLOCK, _DROPPED = SMALL
 _CLOCK_FORMAT: Final = "coach-edge/feature-clock/1"
 _DROPPED_FORMAT: Final = "coach-edge/features-dropped/1"
 _SALT_BYTES: Final = 32
@@ -51,6 +51,8 @@ _STEP_S: Final = 0.002
 _TRIES: Final = 100
 _MAINS: Final = 8
 """Main files held in memory: each is read anew for every event otherwise."""
+_MORE: Final = 16
+"""Where something is given up for room, it is this part of all more than is needed."""
 _REST: Final = 2_000
 """Bytes for the small files beside those of users."""
 
@@ -104,6 +106,7 @@ class Users:
         self._disk, self._settings = disk, settings
         self._tidied = False
         self._mains: dict[str, tuple[Stamp, Main]] = {}
+        self._room = Room(self.folder, disk)
         self._after_fork()
         remake_after_fork(self)
 
@@ -254,7 +257,7 @@ class Users:
         return replace(user, main=main), dropped
 
     def _write(self, path: Path, data: bytes) -> None:
-        self._disk.write(path, data)
+        self._room.write(path, data)
 
     def settle(self) -> None:
         """See to it that what is there stays, inside of :meth:`writing`: contents were on the disk before names."""
@@ -279,8 +282,8 @@ class Users:
     # -- room ------------------------------------------------------------------------------------------
 
     def size(self) -> int:
-        """Bytes in all files."""
-        return sum(stamp[1] for stamp in self._stamps().values())
+        """Bytes that all files take."""
+        return sum(taken(stamp[1]) for stamp in self._stamps().values())
 
     def labels(self) -> list[str]:
         """Of the users that there are, sorted."""
@@ -293,15 +296,27 @@ class Users:
         return {name: stamp for name, stamp in stamps.items() if stamp is not None}
 
     def _make_room(self, user: User, need: int, now_ms: int) -> Dropped:
-        """See to it that ``need`` bytes more fit in; the user who needs them stays.
+        """See to it that a file of ``need`` bytes more fits in; the user who needs it stays.
 
-        What they take the place of still lies there when they are written, so it does not count as room.
+        What it takes the place of still lies there when it is written, so that does not count as room.
+
+        Raises:
+            StoreError: there is no room for this user alone; nothing is given up.
         """
-        mine = user.tail_path.stem
-        stamps = self._stamps()
-        room = self._settings.max_bytes - need - _REST - sum(stamp[1] for stamp in stamps.values())
+        most = self._settings.max_bytes - len(SMALL) * BLOCK - taken(need)
+        if self._room.used() <= most:
+            return Dropped()
+        room = most - self._room.looked()
         if room >= 0:
             return Dropped()
+        mine = user.tail_path.stem
+        stamps = [self._disk.stamp(user.tail_path.with_suffix(kind)) for kind in (".tail", ".main")]
+        if sum(taken(stamp[1]) for stamp in stamps if stamp is not None) > most:
+            raise StoreError(
+                f"{self.folder} has no room for {need} bytes more of one user; record fewer events at once, or give a "
+                "larger max_bytes or fewer max_events"
+            )
+        room -= self._settings.max_bytes // _MORE  # so that not each of many changes looks at all users
         others = sorted((self._told_at(label), label) for label in self.labels() if label != mine)
         dropped = Dropped()
         for _, label in others:  # 1: what no feature looks at
@@ -313,42 +328,47 @@ class Users:
             if room >= 0:
                 break
             gone = Dropped(users=1, user_events=self._events_of(label))
-            room, dropped = room + self.remove(label)[1], dropped + gone
+            room, dropped = room + self._give_up(label), dropped + gone
         self._disk.sync_folder(self.folder)
         self._count(dropped)
-        if room < 0 and mine:
-            raise StoreError(
-                f"{self.folder} has no room for {need} bytes more; give a larger max_bytes or fewer max_events"
-            )
         return dropped
+
+    def _give_up(self, label: str) -> int:
+        stamps = [self._disk.stamp(self.folder / f"{label}{kind}") for kind in (".tail", ".main")]
+        self.remove(label)
+        return sum(taken(stamp[1]) for stamp in stamps if stamp is not None)
 
     def _shrink(self, label: str, now_ms: int) -> tuple[int, Dropped]:
         """Drop what lies beyond the window, where that frees anything; which needs no room but the smaller file."""
         try:
             user = self.read(label)
-        except FormatError:
+        except (FormatError, StoreError):
             return 0, Dropped()
         if user is None or user.main is None:
             return 0, Dropped()
         kept = within(user.main.events, now_ms)
         gone = len(user.main.events) - len(kept)
-        if not gone:
+        before, after = user.main.to_bytes(), replace(user.main, events=kept).to_bytes()
+        if taken(len(after)) == taken(len(before)):
             return 0, Dropped()
-        self._write(self.folder / f"{label}.main", replace(user.main, events=kept).to_bytes())
-        return gone * EVENT_BYTES, Dropped(old=gone)
+        self._write(self.folder / f"{label}.main", after)
+        return taken(len(before)) - taken(len(after)), Dropped(old=gone)
 
-    def _told_at(self, label: str) -> int:
+    def _told_at(self, label: str) -> float:
         """When something was told last of a user; not by the age of his file, which a backup makes anew."""
+        path = self.folder / f"{label}.tail"
         try:
-            user = self.read(label)
+            data = self._disk.read(path)
+            return 0 if data is None else Tail.from_bytes(data, path.name).at
         except FormatError:
             return 0
-        return 0 if user is None else user.tail.at
+        except StoreError:  # perhaps only now; whoever cannot be read must not be in everybody's way
+            return inf
 
     def _events_of(self, label: str) -> int:
         try:
             user = self.read(label)
-        except FormatError:
+        except (FormatError, StoreError):
             return 0
         return 0 if user is None else len(user.events)
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import stat
 import threading
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from device_tests.simulator.features import FEATURES_SPEC, stub
-from edge_sdk.errors import InputError, NotAvailable
+from edge_sdk.errors import InputError, NotAvailable, StoreError
 from edge_sdk.features import FeatureSettings, FeatureStore, Recorded, Status, places
 from edge_sdk.features.receipts import Dropped
 from feature_spec.definition import FeatureSpec
 from feature_spec.events import Event
 from feature_spec.expression import context
-from tests.edge_sdk.features.conftest import World
+from tests.edge_sdk.features.conftest import Clocks, World
 
 
 def test_what_was_recorded_is_computed_from(world: World) -> None:
@@ -152,6 +156,60 @@ def test_at_most_max_bytes_are_on_the_disk_and_a_notice_says_what_went(world: Wo
     assert stats.users == 40 - total.users
     assert world.open().vector("focus", "user-39").values["effort"] == pytest.approx(0.6)
     assert world.open().stats().dropped == total
+
+
+def test_files_count_as_the_blocks_that_they_take(world: World) -> None:
+    store = world.open(max_bytes=65_536)
+    for number in range(40):
+        store.record(world.event(f"user-{number}"))
+    assert store.stats().users <= 16
+    assert store.stats().bytes == sum(
+        -(-len(data) // 4096) * 4096 for name, data in world.content.items() if name.startswith("features/")
+    )
+
+
+def test_what_can_never_find_room_costs_nobody_anything(world: World) -> None:
+    store = world.open(max_bytes=65_536)
+    store.record(world.event("u1"))
+    with pytest.raises(StoreError, match=r"no room for \d+ bytes more of one user"):
+        store.record(*[world.event("u2", ago=n) for n in range(5_000)])
+    assert store.stats().dropped == Dropped()
+    assert store.vector("focus", "u1").used
+
+
+def test_who_cannot_be_read_is_in_nobodys_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = world.open(max_bytes=65_536)
+    store.record(world.event("user-0"))
+    (bad,) = (world.folder / "features").glob("*.tail")
+    opened = Clocks.open
+
+    def refuse(clocks: Clocks, path: Path, flags: int) -> int:
+        if path == bad:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return opened(clocks, path, flags)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Clocks, "open", refuse)
+        for number in range(1, 30):
+            store.record(world.event(f"user-{number}"))
+        assert store.stats().dropped.users > 5
+    assert store.vector("focus", "user-0").used  # it was only then
+
+
+def test_a_change_looks_at_the_files_of_others_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, looked = world.open(), Counter[str]()
+    for number in range(50):
+        store.record(world.event(f"user-{number}"))
+    stat = Clocks.stat
+
+    def counted(clocks: Clocks, path: Path) -> os.stat_result:
+        looked[path.name] += 1
+        return stat(clocks, path)
+
+    monkeypatch.setattr(Clocks, "stat", counted)
+    for _ in range(10):
+        store.record(world.event("user-7"))
+    assert looked.total() < 100
 
 
 def test_nothing_names_anybody_and_files_are_the_owners(world: World) -> None:
