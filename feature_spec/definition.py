@@ -17,7 +17,7 @@ from feature_spec.expression import SCALAR, Expression, maximum, minimum, where
 from feature_spec.parameters import is_finite
 from feature_spec.program import Program, flatten
 from feature_spec.units import UNITS, describe
-from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, LAYOUT_VERSION, WINDOW_DAYS
+from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, LAYOUT_VERSION, MAX_CELL, WINDOW_DAYS
 
 if TYPE_CHECKING:
     from feature_spec.numpy_plan import Plan
@@ -98,7 +98,9 @@ class Feature:
         for key in ("low", "high", "missing"):
             number = getattr(self, key)
             if not is_finite(number):
-                raise DefinitionError(f"feature {self.name}: {key} is {number!r}; give a finite number")
+                raise DefinitionError(
+                    f"feature {self.name}: {key} is {number!r:.40}; give a finite number that float32 holds"
+                )
             object.__setattr__(self, key, float(number))
         if not self.low <= self.missing <= self.high or self.low >= self.high:
             raise DefinitionError(f"feature {self.name}: need low <= missing <= high and low < high")
@@ -118,6 +120,12 @@ class Feature:
             raise DefinitionError(
                 f"feature {self.name}: unknown unit {self.unit!r:.60}; the units are {', '.join(UNITS)}"
             )
+        try:
+            _ = (
+                self.guarded
+            )  # range and known make the tree larger: what nobody could compute is refused here
+        except DefinitionError as error:
+            raise DefinitionError(f"feature {self.name}, with its range and known: {error}") from None
         counted = self.expression.unit
         if counted is not None and counted != UNITS[self.unit]:
             raise DefinitionError(
@@ -137,6 +145,11 @@ class Feature:
                 f"feature {self.name}: {self.dtype} needs an expression, low, high and missing that are whole "
                 f"whatever the input is, and {self.formula:.60} in {self.low:g}..{self.high:g} is not known to be; "
                 "use float32"
+            )
+        if max(-self.low, self.high) > MAX_CELL:
+            raise DefinitionError(
+                f"feature {self.name}: {self.dtype} in {self.low:g}..{self.high:g} is beyond 2^24, to which float32 "
+                "tells whole numbers apart; narrow the range"
             )
         if self.dtype == FLAG and (self.low, self.high) != (0, 1):
             raise DefinitionError(f"feature {self.name}: a flag is 0..1, not {self.low:g}..{self.high:g}")
@@ -184,6 +197,9 @@ class FeatureSpec:
     features: tuple[Feature, ...]
 
     def __post_init__(self) -> None:
+        for feature in self.features:
+            if not isinstance(feature, Feature):
+                raise DefinitionError(f"a feature spec is made of features, got {feature!r:.60}")
         if not self.features:
             raise DefinitionError("a feature spec needs at least one feature")
         repeated = sorted(name for name, count in Counter(self.names).items() if count > 1)
@@ -248,7 +264,7 @@ class FeatureSpec:
         return spec
 
     def fingerprint(self) -> str:
-        """SHA-256 of the canonical JSON of ``to_json``: two specs compute the same iff these are equal."""
+        """SHA-256 of the canonical JSON of ``to_json``: equal for equal definitions, texts for people included."""
         return fingerprint(self.to_json())
 
 

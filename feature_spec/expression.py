@@ -259,7 +259,8 @@ def _parse(data: Any, depth: int) -> Expression:
         return const(data)
     if not isinstance(data, list) or not data or not isinstance(data[0], str):
         raise DefinitionError(
-            f"an expression is a finite number or a list that starts with an operator, not {data!r:.60}"
+            f"an expression is a finite number or a list that starts with an operator, not {data!r:.60}; "
+            "float32 must hold the number"
         )
     op, *rest = data
     if op == "daily":

@@ -42,7 +42,8 @@ def evaluate(spec: FeatureSpec, daily: npt.ArrayLike, context: npt.ArrayLike) ->
         float32 [n, number of features], finite, each within its feature's range.
 
     Raises:
-        FeatureSpecError: a wrong shape, NaN or infinity, a negative count, or a number beyond 2^24.
+        FeatureSpecError: a wrong shape, NaN or infinity, a negative count, a number beyond 2^24, or a formula that
+            leaves the range of doubles.
     """
     days = _checked("daily", daily, (WINDOW_DAYS, len(EVENT_TYPES), len(CHANNELS)))
     known = _checked("context", context, (len(CONTEXT),))
@@ -52,13 +53,19 @@ def evaluate(spec: FeatureSpec, daily: npt.ArrayLike, context: npt.ArrayLike) ->
     _check_context(known)
     result = np.empty((len(days), len(spec.features)), np.float32)
     plan = spec.plan
-    with np.errstate(over="ignore"):  # beyond the range of doubles is infinite, and clipped
+    # Beyond the range of doubles is infinite, and clipped; the difference of two infinities is no number.
+    with np.errstate(over="ignore", invalid="ignore"):
         if len(days) == 1:
             result[0] = plan.one(days[0].astype(np.float64), known[0].tolist())
-            return result
-        for start in range(0, len(days), _CHUNK):
+        for start in range(0, len(days), _CHUNK) if len(days) > 1 else ():
             part = slice(start, start + _CHUNK)
             result[part] = plan.many(days[part].astype(np.float64), known[part].astype(np.float64))
+    if np.isnan(result).any():
+        user, column = (int(i) for i in np.argwhere(np.isnan(result))[0])
+        raise FeatureSpecError(
+            f"feature {spec.names[column]} is no number for user {user}: its formula leaves the range of doubles; "
+            "use smaller constants"
+        )
     return result
 
 

@@ -46,6 +46,10 @@ def _quantile(share: float, values: Array, mask: Array) -> Array:
     return np.asarray(low + (high - low) * (place - below))
 
 
+def _floor(x: float) -> float:
+    return math.floor(x) if math.isfinite(x) else x
+
+
 OPERATORS: Final[dict[str, Callable[..., Array]]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -68,13 +72,14 @@ NUMBERS: Final[dict[str, Callable[..., float]]] = {
     "sub": python.sub,
     "mul": python.mul,
     "div": lambda a, b: a / b if b else 0.0,
-    "mod": lambda a, b: a - b * math.floor(a / b) if b else 0.0,
-    "min": lambda a, b: a if a < b else b,
-    "max": lambda a, b: a if a > b else b,
+    "mod": lambda a, b: a - b * _floor(a / b) if b else 0.0,
+    # What is no number stays none, as in NumPy: the evaluator refuses it.
+    "min": lambda a, b: a if a < b or a != a else b,
+    "max": lambda a, b: a if a > b or a != a else b,
     "less": lambda a, b: 1.0 if a < b else 0.0,
     "where": lambda c, a, b: a if c else b,
     # NumPy's logarithms are not those of the C library to the last bit, and a step may turn on that bit.
-    "log1p": lambda x: float(np.log1p(x)) if x > 0 else 0.0,
+    "log1p": lambda x: 0.0 if x <= 0 else float(np.log1p(x)),
     "xlogx": lambda x: x * float(np.log(x)) if x > 0 else 0.0,
 }
 """The elementwise operators for Python numbers: a NumPy call on one number costs ten times the sum."""

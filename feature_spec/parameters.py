@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Final
@@ -36,12 +35,21 @@ def checked(op: str, value: tuple[object, ...]) -> tuple[Parameter, ...]:
     return result
 
 
+LEAST: Final = 2.0**-126
+"""Smallest number but 0 that float32 holds with all its digits."""
+
+LARGEST: Final = (2 - 2.0**-23) * 2.0**127
+"""Largest number that float32 holds."""
+
+MIN_HALF_LIFE: Final = 0.75
+"""Shortest half-life, in days: a shorter one leaves the oldest days a weight that float32 takes for 0."""
+
+
 def is_finite(number: object) -> bool:
-    """Whether ``number`` is a finite int or float, and no bool."""
-    try:
-        return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
-    except OverflowError:  # an int beyond the range of doubles
+    """Whether ``number`` is an int or float that float32 can hold, and no bool: 0, or from ``LEAST`` to ``LARGEST``."""
+    if isinstance(number, bool) or not isinstance(number, int | float):
         return False
+    return number == 0 or LEAST <= abs(number) <= LARGEST  # false for NaN, and exact for integers of any size
 
 
 def _daily(value: tuple[object, ...]) -> tuple[Parameter, ...]:
@@ -105,8 +113,10 @@ def _bounds(op: str, item: object) -> Parameter:
 
 _CHECKS: Final[dict[str, Callable[[str, object], Parameter]]] = {
     operators.ENTRY: _entry,
-    operators.NUMBER: _number("a finite number", lambda x: True),
-    operators.HALF_LIFE: _number("a positive half-life in days", lambda x: x > 0),
+    operators.NUMBER: _number("a finite number that float32 holds", lambda x: True),
+    operators.HALF_LIFE: _number(
+        f"a half-life of at least {MIN_HALF_LIFE} days", lambda x: x >= MIN_HALF_LIFE
+    ),
     operators.SHARE: _number("a share from 0 to 1", lambda x: 0 <= x <= 1),
     operators.WINDOW: _window,
     operators.BOUNDS: _bounds,

@@ -11,7 +11,7 @@ import pytest
 
 from feature_spec import PREBUILT, Feature, FeatureSpec, canonical_json, fingerprint
 from feature_spec.errors import DefinitionError
-from feature_spec.expression import context, day
+from feature_spec.expression import Expression, context, day, log1p
 from feature_spec.vocabulary import (
     CHANNELS,
     CONTEXT,
@@ -34,6 +34,20 @@ TEN = (
     "progress_vs_time",
 )
 GOOD = Feature("f", 1, "share", 0, 10, 5, "meaning", "source", context("progress"))
+
+
+def _nested(depth: int) -> Expression:
+    tree = context("progress")
+    for _ in range(depth - 1):
+        tree = log1p(tree)
+    return tree
+
+
+def _wide(levels: int) -> Expression:
+    tree = context("progress")
+    for _ in range(levels):
+        tree = tree + tree
+    return tree
 
 
 def test_the_vocabulary_is_that_of_the_format() -> None:
@@ -85,6 +99,15 @@ def test_order_is_meaning() -> None:
         ({"missing": 11}, "low <= missing <= high"),
         ({"expression": day()}, "one number a day"),
         ({"known": day()}, "one number a day"),
+        ({"high": 1e39}, "high is 1e\\+39; give a finite number that float32 holds"),
+        ({"low": -1e-39}, "low is -1e-39; give a finite number that float32 holds"),
+        (
+            {"expression": context("weekday"), "unit": "days", "dtype": "int32", "high": 2.0**24 + 1},
+            "beyond 2\\^24",
+        ),
+        ({"expression": _nested(63)}, "feature f, with its range and known: .*deeper than 64"),
+        ({"known": _nested(64)}, "feature f, with its range and known: .*deeper than 64"),
+        ({"expression": _wide(11)}, "feature f, with its range and known: .* has 4097 operators"),
     ],
 )
 def test_refuses_a_definition_that_does_not_hold(change: dict[str, Any], says: str) -> None:
@@ -97,6 +120,13 @@ def test_refuses_a_name_twice_and_no_feature() -> None:
         FeatureSpec((GOOD, GOOD))
     with pytest.raises(DefinitionError, match="at least one"):
         FeatureSpec(())
+    with pytest.raises(DefinitionError, match="made of features, got 3"):
+        FeatureSpec((GOOD, 3))  # type: ignore[arg-type]
+
+
+def test_a_definition_as_large_as_can_be_is_computed() -> None:
+    for tree in (_nested(62), _wide(10)):
+        assert FeatureSpec((replace(GOOD, expression=tree),)).program.outputs
 
 
 def test_an_unknown_feature_is_one_clear_line() -> None:

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from feature_spec import PREBUILT, numpy_operators
-from feature_spec.expression import context, daily, day, sum_days
+from feature_spec.errors import FeatureSpecError
+from feature_spec.expression import Expression, context, daily, day, sum_days
+from feature_spec.numpy_evaluator import evaluate
 from feature_spec.numpy_plan import Plan
 from feature_spec.operators import ELEMENTWISE
 from feature_spec.program import flatten
+from feature_spec.surface import ratio
 from tests.feature_spec.every_operator import PROGRAM
 from tests.feature_spec.inputs import random_input
+from tests.feature_spec.trees import spec_of
 
 DAILY, CONTEXT = (array.astype(np.float64) for array in random_input(33, 150))
 
@@ -76,12 +80,28 @@ def test_nobody_is_no_row() -> None:
 
 
 def test_beyond_the_range_of_doubles_is_clipped_and_not_nan() -> None:
-    from feature_spec.numpy_evaluator import evaluate
-    from tests.feature_spec.trees import spec_of
-
-    huge: Any = sum_days(daily("count", session=1e300)) * 1e300
+    huge: Any = _product(10)
     days = np.zeros((2, 90, 8, 3))
     days[:, 0, 0, 0] = 1
     for users in (1, 2):
         result = evaluate(spec_of(huge), days[:users], np.full((users, 14), -1.0))
         assert result.tolist() == [[1e9]] * users
+
+
+def _product(times: int) -> Expression:
+    """Sessions times 1e38 to a power, which from the tenth on is beyond the range of doubles."""
+    tree = ratio(sum_days(daily("count", "session")), sum_days(daily("count", "session")))
+    for _ in range(times):
+        tree = tree * 1e38
+    return tree
+
+
+@pytest.mark.parametrize("tree", [_product(10) - _product(10) * 2, _product(10) % 7], ids=["sub", "mod"])
+@pytest.mark.parametrize("users", [1, 2])
+def test_what_is_no_number_is_one_clear_error(tree: Expression, users: int) -> None:
+    days = np.ones((users, 90, 8, 3))
+    with pytest.raises(
+        FeatureSpecError, match=r"is no number for user 0: its formula leaves the range of doubles"
+    ):
+        evaluate(spec_of(tree), days, np.full((users, 14), -1.0))
+    assert np.isfinite(evaluate(spec_of(_product(7)), days, np.full((users, 14), -1.0))).all()

@@ -21,7 +21,7 @@ PARAMETERS: dict[str, st.SearchStrategy[Any]] = {
     operators.NUMBER: NUMBERS,
     operators.HALF_LIFE: st.floats(20, 100),
     operators.WINDOW: st.integers(1, 90),
-    operators.SHARE: st.floats(0, 1),
+    operators.SHARE: st.floats(0, 1).map(lambda share: round(share, 4)),
     operators.BOUNDS: st.sets(NUMBERS, min_size=1, max_size=4).map(lambda bounds: tuple(sorted(bounds))),
     operators.ENTRY: st.sampled_from(CONTEXT),
 }
