@@ -59,6 +59,9 @@ def instant(column: Column) -> Cell:
         )
         ahead = ibis.ifelse(tail.startswith("-"), -away, away)
         value = (_epoch_day(day) * 86_400 + clock - ahead * 60) * 1000 + fraction.try_cast("int64")
+    elif column.type().is_floating():
+        cell = whole(column, FIRST_INSTANT, LAST_INSTANT)
+        value, good = _where(cell.good, cell.value).cast("int64"), cell.good
     else:
         value = column.cast("int64")
         good = value.between(FIRST_INSTANT, LAST_INSTANT)
@@ -70,8 +73,7 @@ def date(column: Column) -> Cell:
     if column.type().is_string():
         day = column.try_cast("date")
         return _cell(column, _epoch_day(day), column.re_search(_DATE) & day.notnull())
-    value = column.cast("int64")
-    return _cell(column, value, value.between(0, 84_005))
+    return _cell(column, ibis.null("int64"), ibis.literal(False))
 
 
 def real(column: Column, low: float, high: float) -> Cell:
@@ -91,7 +93,8 @@ def whole(column: Column, low: int, high: int) -> Cell:
     if column.type().is_string():
         right = column.re_search(_WHOLE)
     elif column.type().is_floating():
-        right = cell.value == cell.value.floor().cast("float64")
+        sound = _where(cell.good, cell.value)
+        right = sound == sound.floor().cast("float64")
     else:
         return cell
     return _cell(column, cell.value, cell.good & right)
@@ -109,6 +112,11 @@ def _cell(column: Column, value: Column, good: Column) -> Cell:
     return Cell(
         value, ibis.ifelse(column.isnull(), ibis.null("boolean"), ibis.coalesce(good, ibis.literal(False)))
     )
+
+
+def _where(good: Column, value: Column) -> Column:
+    """``value`` where it is ``good``: what is rounded has to be a number, and one that an integer holds."""
+    return ibis.ifelse(good, value, number(0))
 
 
 def _whole(text: Column, start: int, length: int) -> Column:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from feature_spec.errors import DataError
-from feature_spec.warehouse.files import csv_header, is_parquet
+from feature_spec.warehouse.files import csv_header, distinct, is_parquet, parquet_header
 from feature_spec.warehouse.packages import duckdb, ibis
 from feature_spec.warehouse.sql import to_sql
 
@@ -74,19 +76,26 @@ class DuckDB:
 
     def read(self, path: Path) -> Any:
         """See ``Engine``."""
-        source = _literal(str(path))
+        # A name is the file's and no pattern, and the folders above say nothing of what is in it.
+        source = _literal(re.sub(r"([*?\[])", r"[\1]", os.path.abspath(path)))
         if is_parquet(path):
-            relation = f"read_parquet({source})"
+            header = parquet_header(path)
+            relation = f"read_parquet({source}, hive_partitioning = false)"
         else:
-            columns = ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in csv_header(path))
+            header = csv_header(path)
+            columns = ", ".join(f"c{place}: 'VARCHAR'" for place in range(len(header)))
             relation = (
                 f"read_csv({source}, auto_detect = false, header = true, strict_mode = true, delim = ',', "
-                f"quote = '\"', escape = '\"', nullstr = '', columns = {{{columns}}})"
+                "quote = '\"', escape = '\"', nullstr = '', hive_partitioning = false, "
+                f"columns = {{{columns}}})"
             )
         name = self._next()
         try:
             described = self._connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-            plain = ", ".join(_plain(path, column, kind) for column, kind, *_ in described)
+            plain = ", ".join(
+                f"{_plain(described[place][0], described[place][1])} AS {_quoted(column)}"
+                for place, column in distinct(header)
+            )
             self._connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {plain} FROM {relation}")
         except duckdb.Error as error:
             raise _unreadable(path, error) from error
@@ -121,24 +130,27 @@ _IBIS: Final = {
 }
 """The only types that tables here have."""
 
-_WHOLE: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_WHOLE: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "BOOLEAN")
+_TEXT: Final = ("VARCHAR", "DATE", "UBIGINT", "HUGEINT", "UHUGEINT")
 
 
-def _plain(path: Path, column: str, kind: str) -> str:
+def _plain(column: str, kind: str) -> str:
     """A column as one of the types that everybody has."""
-    name = '"' + column.replace('"', '""') + '"'
+    name = _quoted(column)
     if kind.startswith("TIMESTAMP"):
-        return f"epoch_ms({name}) AS {name}"
-    if kind == "DATE":
-        return f"date_diff('day', DATE '1970-01-01', {name})::BIGINT AS {name}"
+        return f"epoch_ms({name})"
     if kind in _WHOLE:
-        return f"{name}::BIGINT AS {name}"
+        return f"{name}::BIGINT"
     if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
-        return f"{name}::DOUBLE AS {name}"
-    if kind == "VARCHAR" or kind.startswith("ENUM"):
-        return f"{name}::VARCHAR AS {name}"
-    # Whoever needs it finds null; what nobody needs may be of any type.
-    return f"NULL::VARCHAR AS {name}"
+        return f"{name}::DOUBLE"
+    if kind in _TEXT or kind.startswith("ENUM"):
+        return f"{name}::VARCHAR"
+    # Nobody reads it, so it may be of any type.
+    return "NULL::VARCHAR"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

@@ -14,7 +14,8 @@ class Engine(Protocol):
 
     def read(self, path: Path) -> Table:
         """A CSV or Parquet file. Cells of a CSV file are text, '' being null; instants come as milliseconds since
-        1970-01-01T00:00:00Z and dates as days since then, whole numbers as int64, others as float64.
+        1970-01-01T00:00:00Z and dates as texts YYYY-MM-DD, so that neither is taken for the other; whole numbers as
+        int64, truth as 1 and 0, other numbers as float64. The name is that of one file and no pattern.
 
         Raises:
             DataError: the file cannot be read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from feature_spec.errors import DataError, MissingExtraError
 from feature_spec.extras import require
-from feature_spec.warehouse.files import csv_header, is_parquet
+from feature_spec.warehouse.files import csv_header, distinct, is_parquet, parquet_header
 from feature_spec.warehouse.packages import ibis
 from feature_spec.warehouse.sql import to_sql
 
@@ -74,13 +75,16 @@ class Spark:
 
     def read(self, path: Path) -> Any:
         """See ``Engine``."""
-        source = path.resolve().as_uri()
+        # Not a URI: Hadoop takes what is percent-encoded for the name. And a name is the file's and no pattern.
+        source = "file://" + re.sub(r"([\\{}\[\]*?])", r"\\\1", path.resolve().as_posix())
         reader = self._session.read
         try:
             if is_parquet(path):
+                header = parquet_header(path)
                 frame = reader.parquet(source)
             else:
-                schema = ", ".join(f"`{name.replace('`', '``')}` STRING" for name in csv_header(path))
+                header = csv_header(path)
+                schema = ", ".join(f"c{place} STRING" for place in range(len(header)))
                 options = {
                     "header": True,
                     "mode": "FAILFAST",
@@ -89,7 +93,9 @@ class Spark:
                     "enforceSchema": True,
                 }
                 frame = reader.options(**options).schema(schema).csv(source)
-            return self._named(frame.selectExpr(*(_plain(name, kind) for name, kind in frame.dtypes)))
+            types = frame.dtypes
+            plain = (f"{_plain(*types[place])} AS {_quoted(name)}" for place, name in distinct(header))
+            return self._named(frame.selectExpr(*plain))
         except require("pyspark.errors", extra=EXTRA).PySparkException as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise DataError(
@@ -131,16 +137,18 @@ def _start(memory_gib: float, threads: int | None) -> Any:
 
 def _plain(name: str, kind: str) -> str:
     """A column as one of the types that everybody has."""
-    column = "`" + name.replace("`", "``") + "`"
+    column = _quoted(name)
     if kind.startswith("timestamp"):
-        return f"unix_millis(CAST({column} AS TIMESTAMP)) AS {column}"
-    if kind == "date":
-        return f"CAST(unix_date({column}) AS BIGINT) AS {column}"
-    if kind in ("tinyint", "smallint", "int", "bigint"):
-        return f"CAST({column} AS BIGINT) AS {column}"
+        return f"unix_millis(CAST({column} AS TIMESTAMP))"
+    if kind in ("tinyint", "smallint", "int", "bigint", "boolean"):
+        return f"CAST({column} AS BIGINT)"
     if kind in ("float", "double") or kind.startswith("decimal"):
-        return f"CAST({column} AS DOUBLE) AS {column}"
-    if kind == "string":
-        return f"NULLIF({column}, '') AS {column}"
-    # Whoever needs it finds null; what nobody needs may be of any type.
-    return f"CAST(NULL AS STRING) AS {column}"
+        return f"CAST({column} AS DOUBLE)"
+    if kind in ("string", "date"):
+        return f"NULLIF(CAST({column} AS STRING), '')"
+    # Nobody reads it, so it may be of any type.
+    return "CAST(NULL AS STRING)"
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

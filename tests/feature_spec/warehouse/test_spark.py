@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
 from feature_spec import PREBUILT
+from feature_spec.errors import DataError
 from feature_spec.numpy_evaluator import evaluate as reference
 from feature_spec.vector_cases import ACCEPTED
 from feature_spec.vectors import apply
@@ -69,6 +72,23 @@ def test_files(spark: Spark, tmp_path: Path) -> None:
     found = compute(PREBUILT, spark, *(spark.read(path) for path in paths))
     columns = np.stack([found[name].to_numpy() for name in PREBUILT.names], axis=1)
     assert worst(expected_features(users, PREBUILT), columns) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["e[1]", "a b", "ä", "zone=Asia%2FTokyo"])
+def test_a_file_is_read_and_none_beside_it(spark: Spark, tmp_path: Path, name: str) -> None:
+    (tmp_path / "e1.csv").write_text("not what was asked for", encoding="utf-8")
+    folder = tmp_path / name
+    folder.mkdir()
+    path = folder / f"{name}.csv"
+    path.write_text(",user_id,count,Count\n0,1,3,9\n", encoding="utf-8")
+    assert spark.fetch(spark.read(path)).to_pylist() == [{"user_id": "1", "count": "3"}]
+
+
+def test_dates_and_instants_are_told_apart(spark: Spark, tmp_path: Path) -> None:
+    path = tmp_path / "asked.parquet"
+    parquet.write_table(pa.table({"user_id": ["1"], "as_of": [date(2026, 3, 31)]}), path)
+    with pytest.raises(DataError, match="the as_of of user '1' is '2026-03-31'; write it like"):
+        compute(PREBUILT, spark, spark.register(tables(random_users(42, 2))[0]), spark.read(path))
 
 
 def test_a_wrong_rule_is_caught(spark: Spark) -> None:
