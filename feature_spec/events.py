@@ -271,10 +271,11 @@ def _check_rows(
 
 def _texts(name: str, texts: Sequence[str | None]) -> list[str | None]:
     listed: list[str | None] = texts.tolist() if isinstance(texts, np.ndarray) else list(texts)
-    if not {str, _NONE} >= set(map(type, listed)) or "" in listed:
-        row = next(
-            row for row, text in enumerate(listed) if not (text is None or (isinstance(text, str) and text))
-        )
+    if {str, _NONE} >= set(map(type, listed)) and "" not in listed:
+        return listed
+    for row, text in enumerate(listed):
+        if text is None or (isinstance(text, str) and text):
+            continue
         raise DayInputError(
             "bad-event",
             f"row {row} of {name} is {shown(listed[row])}; give a text that is not empty, or None",

@@ -95,6 +95,8 @@ def zone(name: str) -> tzinfo:
         DataError: there is no such zone.
     """
     try:
+        if name.startswith(("posix/", "right/")) or name in {"posixrules", "localtime"}:
+            raise ValueError(name)  # files beside the database: of leap seconds, or of this machine
         return ZoneInfo(name)
     # A folder of the database ("America") is an OSError, an absolute path a ValueError, the rest a KeyError.
     except (KeyError, ValueError, OSError):

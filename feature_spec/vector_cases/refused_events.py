@@ -91,6 +91,8 @@ CASES: Final[tuple[tuple[Case, str], ...]] = (
     _zone("spaces", "Europe/Berlin ", "names are written exactly as in the database"),
     _zone("city", "Berlin", "a city alone is no name"),
     _zone("folder", "America", "the first half of a name is none"),
+    _zone("leap-seconds", "right/Europe/Berlin", "nor is a copy of the database that counts leap seconds"),
+    _zone("of-the-machine", "localtime", "nor what the machine happens to be set to"),
     _zone("null", None, "there is no default for it"),
     _zone("number", 2, "a number of hours is no zone"),
     _zone("path", "../Europe/Berlin", "a name is no path"),

@@ -54,6 +54,7 @@ def test_columns_are_what_events_are() -> None:
         {"values": np.array([np.nan, 4.5, np.nan], np.float32)},
         {"ids": ["a", None, "b"]},
         {"ids": np.array(["a", "b", "c"])},
+        {"ids": list(np.array(["a", "b", "c"]))},
         {"ids": np.array(["a", None, "c"], object), "goals": ("g", None, None)},
     ],
     ids=lambda change: "-".join(change) or "as they are",
