@@ -37,7 +37,7 @@ MANY: Final = 60
 """Events of each user before; some more, and a tail is merged."""
 
 _NEW: Final = TAIL_EVENTS - MANY + 2
-_CROWD: Final = 10
+_CROWD: Final = 9
 """Users of ``MANY`` events that nearly fill the smallest store."""
 
 

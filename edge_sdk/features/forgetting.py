@@ -31,9 +31,9 @@ def erase_user(users: Users, cache_folder: Path, disk: Disk, user: str) -> tuple
     with users.excluding():
         _finish_begun(users, cache_folder, disk)
         salt = users.salt()
-        if salt is None:
+        if salt is None and not disk.names(users.folder):
             return 0, 0
-        label = users.label(user, salt)
+        label = None if salt is None else users.label(user, salt)
         disk.write(cache_folder / INTENT, canonical_json({"format": FORMAT, "label": label}))
         return _finish(users, cache_folder, disk, label)
 
@@ -70,8 +70,8 @@ def _finish(users: Users, cache_folder: Path, disk: Disk, label: str | None) -> 
     files, size = (0, 0) if label is None else users.remove(label)
     left, bytes_left = users.remove_private()
     if label is None or not users.labels():
-        # Of an intent that cannot be read nobody knows whom it names: rather too much than too little. And with the
-        # last user goes the secret that names were digested with.
+        # Where the intent cannot be read, or the secret without which no file is anybody's, nobody knows whom to erase:
+        # rather too much than too little. And with the last user goes the secret that names were digested with.
         more, bytes_more = users.remove_rest()
         files, size = files + more, size + bytes_more
     else:

@@ -10,7 +10,7 @@ from edge_sdk.store.disk import Disk, Stamp
 BLOCK: Final = 4096
 """A file takes whole blocks, so that ten thousand users of 300 bytes each are not 3 MB but 40."""
 
-SMALL: Final = ("salt", "clock.json", "dropped.json")
+SMALL: Final = ("salt", "salt-again", "clock.json", "dropped.json")
 """Files that are no user's; room for them is always kept."""
 
 

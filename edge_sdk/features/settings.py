@@ -53,7 +53,7 @@ class FeatureSettings:
     @property
     def most_events(self) -> int:
         """Of one user: as many as may be, where a file and the one that takes its place both find room."""
-        most = min(self.max_bytes // 3, (self.max_bytes - 10 * BLOCK) // 2)
+        most = min(self.max_bytes // 3, (self.max_bytes - 11 * BLOCK) // 2)
         return min(self.max_events, most // EVENT_BYTES)
 
 

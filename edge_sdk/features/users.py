@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
@@ -24,37 +24,28 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.contract import document
-from edge_sdk.contract.document import Fields
 from edge_sdk.errors import FormatError, StoreError
-from edge_sdk.features.clocks import Known
 from edge_sdk.features.columns import Columns, newest, nothing, within
 from edge_sdk.features.places import FOLDER, LOCK
 from edge_sdk.features.profile import Profile
 from edge_sdk.features.receipts import Dropped
 from edge_sdk.features.room import BLOCK, SMALL, Room, taken
 from edge_sdk.features.settings import FeatureSettings
+from edge_sdk.features.small_files import SmallFiles
 from edge_sdk.features.user_files import Main, Tail
 from edge_sdk.runtime.pool import remake_after_fork
 from edge_sdk.store import lock
 from edge_sdk.store.disk import Disk, Stamp, is_private
-from feature_spec.canonical import canonical_json
 
 TAIL_EVENTS: Final = 64
 """So many events a tail holds before it is merged: a change then writes some 4 kB."""
 
-_SALT, _CLOCK, _DROPPED = SMALL
-_CLOCK_FORMAT: Final = "coach-edge/feature-clock/1"
-_DROPPED_FORMAT: Final = "coach-edge/features-dropped/1"
-_SALT_BYTES: Final = 32
 _STEP_S: Final = 0.002
 _TRIES: Final = 100
 _MAINS: Final = 8
 """Main files held in memory: each is read anew for every event otherwise."""
 _MORE: Final = 16
 """Where something is given up for room, it is this part of all more than is needed."""
-_REST: Final = 2_000
-"""Bytes for the small files beside those of users."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +88,9 @@ class Users:
         disk: how to reach it.
         settings: bounds.
 
+    Attributes:
+        salt, dropped, clocks, remember_clocks: see :class:`SmallFiles`.
+
     Every method raises StoreError where the disk refuses.
     """
 
@@ -107,6 +101,9 @@ class Users:
         self._tidied = False
         self._mains: dict[str, tuple[Stamp, Main]] = {}
         self._room = Room(self.folder, disk)
+        self._small = small = SmallFiles(self.folder, disk)
+        self.salt, self.dropped = small.salt, small.dropped
+        self.clocks, self.remember_clocks = small.clocks, small.remember_clocks
         self._after_fork()
         remake_after_fork(self)
 
@@ -115,11 +112,6 @@ class Users:
         self._thread = threading.Lock()
 
     # -- reading ---------------------------------------------------------------------------------------
-
-    def salt(self) -> bytes | None:
-        """The secret that names are digested with; None where nothing was ever told."""
-        salt = self._disk.read(self.folder / _SALT)
-        return salt if salt is not None and len(salt) == _SALT_BYTES else None
 
     def label(self, user: str, salt: bytes) -> str:
         """What the files of a user are called."""
@@ -182,16 +174,20 @@ class Users:
             RetryLater: another process writes all the time.
         """
         with self.excluding():
-            salt = self.salt()
-            if salt is None:
-                # Whatever lies there was named with another secret: nobody finds it any more.
-                self._disk.remove(self.folder)
-                self._disk.make_folder(self.folder)
-                salt = self._disk.system.random(_SALT_BYTES)
-                self._disk.write(self.folder / _SALT, salt)
+            salt = self.salt() or self._begin()
             if not self._tidied:
+                self._small.mend_salt(salt)
                 self._tidy()
             yield salt
+
+    def _begin(self) -> bytes:
+        """A secret where there is none. Whatever lies there was named with another: nobody finds it any more."""
+        dropped = self.dropped() + Dropped(damaged=len(self.labels()))
+        self._disk.remove(self.folder)
+        self._disk.make_folder(self.folder)
+        salt = self._small.make_salt()
+        self._small.count(dropped)
+        return salt
 
     @contextmanager
     def excluding(self) -> Iterator[None]:
@@ -242,18 +238,17 @@ class Users:
         self._write(user.tail_path, data)
         return User(user.tail_path, self._disk.stamp(user.tail_path), tail, user.main), dropped
 
-    def _merge(self, user: User, now_ms: int, keep: int | None = None) -> tuple[User, Dropped]:
+    def _merge(self, user: User, now_ms: int) -> tuple[User, Dropped]:
         """Bring what is in the tail into the main file. The tail stays as it is: its events count once."""
         number = user.tail.start + len(user.tail.events)
         kept = within(user.events, now_ms)
         old = len(user.events) - len(kept)
-        most = self._settings.most_events if keep is None else keep
-        left, floor = newest(kept, most, now_ms)
+        left, floor = newest(kept, self._settings.most_events, now_ms)
         main = Main(user.tail.life, number, max(user.floor, floor or 0), left)
         data, dropped = main.to_bytes(), Dropped(old=old, crowded=len(kept) - len(left))
         dropped += self._make_room(user, len(data), now_ms)
         self._write(user.tail_path.with_suffix(".main"), data)
-        self._count(Dropped(old=old, crowded=len(kept) - len(left)))
+        self._small.count(Dropped(old=old, crowded=len(kept) - len(left)))
         return replace(user, main=main), dropped
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -330,7 +325,7 @@ class Users:
             gone = Dropped(users=1, user_events=self._events_of(label))
             room, dropped = room + self._give_up(label), dropped + gone
         self._disk.sync_folder(self.folder)
-        self._count(dropped)
+        self._small.count(dropped)
         return dropped
 
     def _give_up(self, label: str) -> int:
@@ -356,10 +351,10 @@ class Users:
 
     def _told_at(self, label: str) -> float:
         """When something was told last of a user; not by the age of his file, which a backup makes anew."""
-        path = self.folder / f"{label}.tail"
+        name = f"{label}.tail"
         try:
-            data = self._disk.read(path)
-            return 0 if data is None else Tail.from_bytes(data, path.name).at
+            data = self._disk.read(self.folder / name)
+            return 0 if data is None else Tail.from_bytes(data, name).at
         except FormatError:
             return 0
         except StoreError:  # perhaps only now; whoever cannot be read must not be in everybody's way
@@ -372,60 +367,11 @@ class Users:
             return 0
         return 0 if user is None else len(user.events)
 
-    # -- what is remembered beside users ---------------------------------------------------------------
-
-    def dropped(self) -> Dropped:
-        """What was given up since the store was made."""
-        f = self._small(_DROPPED, _DROPPED_FORMAT)
-        try:
-            return Dropped() if f is None else Dropped(**{why: f.integer(why) for why in Dropped.__slots__})
-        except FormatError:
-            return Dropped()
-
-    def _count(self, dropped: Dropped) -> None:
-        if dropped:
-            total = self.dropped() + dropped
-            counts = {why: getattr(total, why) for why in Dropped.__slots__}
-            self._disk.write(self.folder / _DROPPED, canonical_json({"format": _DROPPED_FORMAT, **counts}))
-
     def count_damaged(self) -> Dropped:
         """Note that the files of a user could not be read, inside of :meth:`writing`."""
         dropped = Dropped(damaged=1)
-        self._count(dropped)
+        self._small.count(dropped)
         return dropped
-
-    def clocks(self) -> Known:
-        """What is remembered of the clocks."""
-        f = self._small(_CLOCK, _CLOCK_FORMAT)
-        try:
-            if f is not None:
-                return Known(f.integer("era"), f.text("boot"), f.number("offset"), f.number("wall"))
-        except FormatError:
-            pass
-        return Known()
-
-    def remember_clocks(
-        self, update: Callable[[Known], Known], worth: Callable[[Known, Known], bool]
-    ) -> Known:
-        """Change that, inside of :meth:`writing`; written only where it is worth it."""
-        before = self.clocks()
-        after = update(before)
-        if worth(before, after):
-            self._disk.write(
-                self.folder / _CLOCK, canonical_json({"format": _CLOCK_FORMAT, **after._asdict()})
-            )
-        return after
-
-    def _small(self, name: str, format_: str) -> Fields | None:
-        data = self._disk.read(self.folder / name)
-        try:
-            if data is None:
-                return None
-            f = Fields(document.parse(data, name, max_bytes=_REST), name)
-            f.format(format_)
-        except FormatError:
-            return None
-        return f
 
     # -- what was left ---------------------------------------------------------------------------------
 

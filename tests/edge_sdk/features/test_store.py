@@ -292,6 +292,45 @@ def test_a_damaged_file_of_a_user_is_noticed_and_he_begins_anew(world: World) ->
     assert store.vector("focus", "u1").features["effort"].status is Status.FRESH
 
 
+def test_the_secret_of_names_is_there_twice(world: World) -> None:
+    store = world.open()
+    for user in ("u1", "u2"):
+        store.record(world.event(user))
+    path, again = (world.folder / "features" / name for name in ("salt", "salt-again"))
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:-1], whole[:32], bytes([whole[0] ^ 1]) + whole[1:]):
+        path.write_bytes(damaged)
+        opened = world.open()
+        assert opened.vector("focus", "u1").used
+        opened.record(world.event("u2"))
+        assert path.read_bytes() == again.read_bytes() == whole
+    again.unlink()
+    world.open().record(world.event("u2"))
+    assert again.read_bytes() == whole
+    path.unlink()
+    path.mkdir()  # nobody can read that
+    assert world.open().vector("focus", "u1").used
+    again.unlink()
+    with pytest.raises(StoreError):  # and not another secret: perhaps it can be read tomorrow
+        world.open().record(world.event("u2"))
+    assert len(list(path.parent.glob("*.tail"))) == 2
+
+
+def test_without_the_secret_of_names_nobody_stays_unfound(world: World) -> None:
+    store = world.open()
+    for finish in (lambda: store.erase("u1"), lambda: store.record(world.event("u3"))):
+        for user in ("u1", "u2"):
+            store.record(world.event(user, value=31.4159))
+        for name in ("salt", "salt-again"):
+            (world.folder / "features" / name).write_bytes(b"damaged")
+        with pytest.raises(NotAvailable):
+            store.vector("focus", "u1")
+        finish()
+        assert len([name for name in world.content if name.endswith(".tail")]) == store.stats().users <= 1
+    assert store.stats().dropped == Dropped(damaged=2)
+    assert store.vector("focus", "u3").used
+
+
 def test_events_to_come_count_when_they_have_come(world: World) -> None:
     store = world.open()
     store.record(world.event(ago=-7200), world.event(ago=60))
