@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from feature_spec.errors import DataError
 from feature_spec.instants import DAY_MS, Instants, last_instant, local_milliseconds
-from feature_spec.vocabulary import MAX_CELL
+from feature_spec.vocabulary import MAX_CELL, WINDOW_DAYS
 
 _HOUR_MS = 3_600_000
 _NOON_MS = DAY_MS // 2
+_FEW = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,3 +97,23 @@ class Clocks:
             "hour_of_day": np.array([hour[key] for key in keys], np.float64),
             "morning_acts": mornings,
         }
+
+
+def far_end(done: npt.NDArray[np.int64], last_day: float, calendar: bool) -> list[str]:
+    """A notice where the log's last day lies so far behind nearly everything that features look back on nothing.
+
+    One event of a clock that is wrong is enough for that, and the numbers alone do not show it.
+
+    Args:
+        done: days on which anybody did anything, one for each row.
+        last_day: the day that features look back from.
+        calendar: whether day numbers are dates.
+    """
+    near = int((done > last_day - WINDOW_DAYS).sum())
+    if near >= _FEW * len(done):
+        return []
+    day = str(np.datetime64(int(last_day), "D")) if calendar else f"day {last_day:.0f}"
+    return [
+        f"only {near} of {len(done)} rows lie in the {WINDOW_DAYS} days up to {day}, the log's last day, "
+        "from which all features look back; drop the rows of a wrong clock ('edge features check' finds them)"
+    ]

@@ -220,8 +220,14 @@ def instant_of(text: object) -> int:
     Raises:
         DayInputError: it is no RFC 3339 timestamp.
     """
+    if not isinstance(text, str):
+        raise DayInputError(
+            "bad-timestamp",
+            f"a timestamp is {shown(text)}; give a text like 2026-03-01T08:30:00Z, "
+            "which isoformat() makes of a datetime that has a zone",
+        )
     try:
-        return parse_instant(text if isinstance(text, str) else shown(text))
+        return parse_instant(text)
     except DataError as error:
         raise DayInputError("bad-timestamp", str(error)) from None
 

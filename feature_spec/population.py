@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from feature_spec.clocks import Clocks
+from feature_spec.clocks import Clocks, far_end
 from feature_spec.errors import DataError
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, MAX_CELL, UNKNOWN, WINDOW_DAYS
 
@@ -266,7 +266,9 @@ class Dataset:
         """
         first_day, last_day = self._span()
         as_of = self._as_of(cutoff_day, last_day)
-        notices: list[str] = []
+        notices = (
+            far_end(self.day[self.event_type != _DUE], last_day, self.calendar) if cutoff_day is None else []
+        )
         # A log cannot know what happened before it began: those days are missing, not idle.
         observed_from = np.fmax(self.people.days("observed_from"), first_day)
         observed = as_of - observed_from + 1

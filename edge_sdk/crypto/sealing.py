@@ -183,7 +183,8 @@ def _unwrap(entry: Entry, app_key: BundleKey | None) -> bytes:
 
     if not isinstance(app_key, AppKey):
         raise InputError(
-            f"{entry.path} is sealed with app key {entry.key_id}; pass that key (--app-key FILE)"
+            f"{entry.path} is sealed with app key {entry.key_id}; pass that key "
+            "(--app-key FILE; in Python credential=AppKey.from_text(...))"
         )
     if app_key.key_id != entry.key_id:
         raise InputError(

@@ -98,7 +98,7 @@ def events_with_labels(subject: Subject) -> Measured:
 
 def days(subject: Subject) -> Measured:
     """Days on which nobody did anything, where people do things on most days of that kind."""
-    done = subject.log.day[subject.log.acts]
+    done = subject.log.day[subject.log.acts[~subject.wrong_clock[subject.log.acts]]]
     if not len(done):
         return NOTHING
     # Most of the events lie between these: a few with a wrong clock must not make the log a hundred years long.

@@ -22,4 +22,4 @@ def test_the_guide_prints_what_it_says() -> None:
     )
     assert result.stderr == ""
     assert result.stdout == says + "True event\n"
-    assert says.count("\n") == 4
+    assert says.count("\n") == 5

@@ -64,3 +64,11 @@ def test_the_report_is_canonical_and_repeats(good: Report, tmp_path: Path) -> No
     document = json.loads(good.to_bytes())
     assert document["score"] == 1
     assert set(document["dimensions"]) == set(DIMENSIONS)
+
+
+def test_wrong_clocks_do_not_hide_days_that_never_came(tmp_path: Path) -> None:
+    files = clean()
+    for defect in ("clocks years ahead", "days that never came"):
+        SPOILT[defect][1](files)
+    report = judged(files, tmp_path)
+    assert {check.rule.name: check.found.bad for check in report.checks}["days_with_events"] == 4
