@@ -12,7 +12,7 @@ from typing import Any
 
 from feature_spec.definition import Feature, FeatureSpec
 from feature_spec.expression import Expression
-from feature_spec.program import flatten
+from feature_spec.program import Step, flatten
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _changes(old: Feature, new: Feature) -> list[Difference]:
     elif raised:
         say = f"{name}: version {old.version} became {new.version}; train models anew to use it"
         found.append(Difference(name, "version", False, say))
-    if _computes(old) == _computes(new):
+    if _compute_alike(old, new):
         if (old.expression, old.known) != (new.expression, new.known):
             say = f"{name} is written differently and computes the same: {old.formula} is now {new.formula}"
             found.append(Difference(name, "rewritten", False, say))
@@ -114,8 +114,19 @@ def _changes(old: Feature, new: Feature) -> list[Difference]:
     return found
 
 
-def _computes(feature: Feature) -> object:
-    return flatten([feature.guarded])
+def _compute_alike(old: Feature, new: Feature) -> bool:
+    """Whether both are the same tree of core operators, in whatever order its steps are listed."""
+    numbers: dict[Step, int] = {}
+
+    def number(feature: Feature) -> int:
+        program = flatten([feature.guarded])
+        found: list[int] = []
+        for step in program.steps:
+            here = Step(step.op, tuple(found[arg] for arg in step.args), step.value)
+            found.append(numbers.setdefault(here, len(numbers)))
+        return found[program.outputs[0]]
+
+    return number(old) == number(new)
 
 
 def _texts(old: Expression | None, new: Expression | None) -> tuple[str, str]:

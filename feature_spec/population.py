@@ -18,6 +18,7 @@ Days = npt.NDArray[np.float64]
 """Day numbers, one a user, NaN where unknown."""
 
 _PROGRESS: Final = EVENT_TYPES.index("progress")
+_MAX_DAY: Final = 10**6
 _DUE: Final = EVENT_TYPES.index("task_due")
 
 
@@ -192,7 +193,7 @@ class Dataset:
         values = np.full(len(counts), np.nan) if value is None else np.asarray(value, np.float64)
         if not len(user) == len(days) == len(event_type) == len(counts) == len(values):
             raise DataError("the event columns differ in length; give one entry an event")
-        if not np.isfinite(days).all() or (days != np.floor(days)).any() or (np.abs(days) > 10**6).any():
+        if not np.isfinite(days).all() or (days != np.floor(days)).any() or (np.abs(days) > _MAX_DAY).any():
             raise DataError("the event column day holds numbers that are not whole days")
         if not np.isfinite(counts).all() or (counts < 0).any() or np.isinf(values).any():
             raise DataError(
@@ -299,6 +300,8 @@ class Dataset:
     def _as_of(self, cutoff_day: int | None, last_day: float) -> Days:
         if cutoff_day is None:
             return np.full(len(self.people.users), last_day)
+        if abs(cutoff_day) > _MAX_DAY:
+            raise DataError(f"the cut-off day {cutoff_day} is centuries from day 0; check --cutoff-day")
         origin = self.people.days("origin")
         missing = np.flatnonzero(np.isnan(origin))
         if len(missing):

@@ -16,14 +16,43 @@ from feature_spec import PREBUILT, Feature, FeatureSpec
 from feature_spec.commands import features, read_spec
 from feature_spec.compat import compat
 from feature_spec.errors import CompatError, DataError, DefinitionError
-from feature_spec.expression import context, daily, day, less, maximum, min_days, minimum, sum_days, where
-from feature_spec.surface import clip, known, recency
+from feature_spec.expression import (
+    Expression,
+    context,
+    daily,
+    day,
+    decay,
+    less,
+    maximum,
+    min_days,
+    minimum,
+    sum_days,
+    where,
+)
+from feature_spec.surface import clip, equals, ewma, known, observed, recency, windowed_mean, windowed_sum
+from feature_spec.units import UNITS
 
 RELEASED = Path(__file__).parents[2] / "docs/protocol/vectors/day-input/feature_spec.json"
 FIRST, SECOND, THIRD = PREBUILT.features[0], PREBUILT.features[1], PREBUILT.features[5]
 OLD = FeatureSpec((FIRST, SECOND, THIRD))
 NEW_ONE = Feature("progress_now", 1, "share", 0, 1, 0, "Progress.", "tests", context("progress"))
 SESSIONS = sum_days(daily("count", "session")) / sum_days(daily("count", "message"))
+
+
+TALKS = daily("count", "message")
+SEEN = where(less(-0.5, context("days_observed")), context("days_observed"), 90)
+WEIGHTS = decay(9) * less(day(), SEEN)
+MEANINGS = [
+    (windowed_sum(7, TALKS), sum_days(TALKS * less(day(), 7))),
+    (windowed_mean(7, TALKS), sum_days(TALKS * less(day(), 7)) / minimum(SEEN, 7)),
+    (equals(3, sum_days(TALKS)), 1 - (less(sum_days(TALKS), 3) + less(3, sum_days(TALKS)))),
+    (observed(), SEEN),
+    (
+        ewma(9, TALKS),
+        sum_days(TALKS * decay(9) * less(day(), SEEN)) / sum_days(WEIGHTS),
+    ),
+]
+"""Surface operators, and what docs/protocol/features.md says that they mean."""
 
 
 def test_the_released_features_have_not_been_changed_in_place() -> None:
@@ -178,3 +207,14 @@ def test_vectors_do_not_overwrite_what_is_released(tmp_path: Path) -> None:
     assert isinstance(result.exception, CompatError)
     assert read_spec(Path(before)) == released
     assert [path.name for path in tmp_path.iterdir()] == ["feature_spec.json"]
+
+
+@pytest.mark.parametrize(("short", "long"), MEANINGS, ids=[str(short) for short, _ in MEANINGS])
+def test_an_operator_and_its_meaning_compute_the_same(short: Expression, long: Expression) -> None:
+    def spec(tree: Expression) -> FeatureSpec:
+        unit = next(name for name, unit in UNITS.items() if unit == tree.unit)
+        return FeatureSpec((replace(NEW_ONE, expression=tree, unit=unit),))
+
+    assert [(item.kind, item.breaks) for item in compat(spec(short), spec(long))] == [("rewritten", False)]
+    other = compat(spec(short), spec(long + 1))
+    assert [(item.kind, item.breaks) for item in other] == [("formula", True)]

@@ -88,6 +88,14 @@ def test_the_cutoff_day_is_inclusive_and_the_default_is_the_last_day(folder: Pat
     assert cell(dataset.snapshot(8), "a", 0, "session") == 0
 
 
+@pytest.mark.parametrize("day", [10**6 + 1, -(10**40)])
+def test_a_cutoff_centuries_away_is_refused(folder: Path, day: int) -> None:
+    dataset = load(write(folder, events="user_id,day,event_type,count\na,3,session,1\n"))
+    with pytest.raises(DataError, match="is centuries from day 0; check --cutoff-day"):
+        dataset.snapshot(day)
+    assert dataset.snapshot(100).users == ("a",)
+
+
 def test_days_before_the_log_or_the_user_began_are_missing(folder: Path) -> None:
     files = write(
         folder,
