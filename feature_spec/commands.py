@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from feature_spec.ingest import DataFiles, load
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.prebuilt import PREBUILT
 from feature_spec.registry import REGISTRY, STATUSES, listing
-from feature_spec.spec_files import read_spec
+from feature_spec.spec_files import read_spec, refuse_names
 from feature_spec.warehouse.files import is_parquet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -97,6 +98,13 @@ def share(_ctx: click.Context, _parameter: click.Parameter, value: float) -> flo
     """Callback of an option that is a number from 0 to 1; click's own range lets NaN through."""
     if not 0 <= value <= 1:
         raise click.BadParameter("give a number from 0 to 1")
+    return value
+
+
+def number(_ctx: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Callback of an option whose range is click's own, which lets NaN through."""
+    if math.isnan(value):
+        raise click.BadParameter("give a number")
     return value
 
 
@@ -198,7 +206,8 @@ def checked_compat(old: FeatureSpec, new: FeatureSpec, name: str) -> dict[str, A
 )
 @click.option(
     "--memory-gib",
-    type=click.FloatRange(min=0.1),
+    type=click.FloatRange(min=0.1, max=65_536),
+    callback=number,
     default=3.0,
     show_default=True,
     help="What an engine may hold in memory before it uses the disk.",
@@ -253,6 +262,7 @@ def compute_features(
 def _computed_here(
     spec: FeatureSpec, data: DataFiles, cutoff_day: int | None, zone: str
 ) -> tuple[bytes, dict[str, Any]]:
+    refuse_names(spec, ("user_id",))
     snapshot = load(data, zone).snapshot(cutoff_day)
     values = evaluate(spec, snapshot.daily, snapshot.context)
     text = io.StringIO()

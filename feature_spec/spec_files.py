@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -53,3 +54,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(token: str) -> NoReturn:
     raise ValueError(f"{token} is no number of JSON")
+
+
+def refuse_names(spec: FeatureSpec, columns: Iterable[str]) -> None:
+    """Refuse a spec whose features cannot stand beside ``columns`` in one table.
+
+    Raises:
+        DataError: a feature is called like one of them.
+    """
+    for name in columns:
+        if name in spec.names:
+            raise DataError(f"the feature '{name}' is called like another column of the result; rename it")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from feature_spec.definition import FeatureSpec
 from feature_spec.errors import DataError
+from feature_spec.spec_files import refuse_names
 from feature_spec.vocabulary import CONTEXT, MAX_CELL, WINDOW_DAYS
 from feature_spec.warehouse import bucketing, relations
 from feature_spec.warehouse.compiler import DERIVED, Compiler
@@ -60,7 +61,11 @@ def features(
         asked: the table ``requests`` of ``bucketing``, with entries of the context.
         largest: the largest count or value of one event.
         keys: which columns of ``asked`` the result has besides, where they are there.
+
+    Raises:
+        DataError: a feature is called like one of ``keys``, or the data breaks a rule of the day input.
     """
+    refuse_names(spec, keys)
     compiler = Compiler(spec.program, derived=frozenset(DERIVED) - set(asked.columns), keep=engine.keep)
     missing = [name for name in CONTEXT if name not in asked.columns and name not in compiler.derived]
     if missing:
@@ -74,14 +79,17 @@ def features(
         *(name for name in asked.columns if name.startswith(("offset", "change"))),
     )
     days = bucketing.days(log, window, compiler)
-    found = engine.keep(compiler.compile(asked, days, spec.names, (bucketing.ROWS,)))
+    # Features are named when everything else is done: they may be called like any column on the way.
+    names = [f"feature{place}_" for place in range(len(spec.names))]
+    found = engine.keep(compiler.compile(asked, days, names, (bucketing.ROWS,)))
     busiest = engine.fetch(found.aggregate(most=found[bucketing.ROWS].max())).to_pylist()[0]["most"]
     if busiest * largest * WINDOW_DAYS > MAX_CELL:
         _refuse_too_many(engine, bucketing.happened(log, window))
     result = asked.select("request", *(name for name in keys if name in asked.columns)).join(
         found.drop(bucketing.ROWS), "request"
     )
-    return engine.fetch(result).sort_by("request").drop_columns(["request"])
+    table = engine.fetch(result).sort_by("request").drop_columns(["request"])
+    return table.rename_columns([*table.column_names[: -len(names)], *spec.names])
 
 
 def _refuse_too_many(engine: Engine, rows: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -23,14 +24,20 @@ class DuckDB:
     Args:
         memory_gib: what it may hold in memory; more goes to ``scratch``.
         threads: how many it computes with; one a core by default.
-        scratch: folder for what does not fit into memory; the system's by default.
+        scratch: folder in which to make one for what does not fit into memory; the system's by default. It is for
+            nobody else to read, and gone when the engine is closed.
     """
 
     def __init__(
         self, memory_gib: float = MEMORY_GIB, threads: int | None = None, scratch: Path | None = None
     ) -> None:
         self._connection = duckdb.connect(":memory:")
+        # DuckDB's own choice would be a folder beside the data.
+        self._scratch = tempfile.TemporaryDirectory(
+            prefix="coach-edge-", dir=scratch, ignore_cleanup_errors=True
+        )
         settings = {
+            "temp_directory": self._scratch.name,
             "memory_limit": f"{int(memory_gib * 1024)}MiB",
             "preserve_insertion_order": "false",
             "TimeZone": "UTC",
@@ -40,10 +47,8 @@ class DuckDB:
         }
         if threads is not None:
             settings["threads"] = str(threads)
-        if scratch is not None:
-            settings["temp_directory"] = str(scratch)
         for key, value in settings.items():
-            self._connection.execute(f"SET {key} = '{value}'")
+            self._connection.execute(f"SET {key} = {_literal(value)}")
         self._tables = 0
 
     def __enter__(self) -> DuckDB:
@@ -55,8 +60,9 @@ class DuckDB:
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, and remove what it wrote."""
         self._connection.close()
+        self._scratch.cleanup()
 
     def register(self, arrow: Any) -> Any:
         """See ``Engine``."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
@@ -159,3 +161,46 @@ def test_a_selection_of_the_registry_by_either_engine(folder: Path) -> None:
         "half past midnight in April, two tasks worth a half each done"
     )
     assert run(*log, "--out", "spec.json").exception is not None, "the file that is read"
+
+
+@pytest.mark.parametrize("engine", ["numpy", "duckdb"])
+def test_a_feature_is_not_called_like_another_column(folder: Path, engine: str) -> None:
+    spec = FeatureSpec((replace(PREBUILT.features[0], name="user_id"),))
+    Path("spec.json").write_bytes(canonical_json(spec.to_json()))
+    result = run("--events", "events.csv", "--spec", "spec.json", "--engine", engine, "--out", "out.csv")
+    assert isinstance(result.exception, DataError)
+    assert "the feature 'user_id' is called like another column of the result; rename it" in str(
+        result.exception
+    )
+    assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["user_id", "goal_id", "as_of", "zone"])
+def test_a_feature_is_not_called_like_a_column_of_requests(folder: Path, name: str) -> None:
+    spec = FeatureSpec((replace(PREBUILT.features[0], name=name),))
+    Path("spec.json").write_bytes(canonical_json(spec.to_json()))
+    result = run(
+        "--events", "events.csv", "--requests", "requests.csv", "--spec", "spec.json", "--out", "out.csv"
+    )
+    assert isinstance(result.exception, DataError)
+    assert f"the feature '{name}' is called like another column" in str(result.exception)
+
+
+def test_features_may_be_called_like_what_the_engine_uses(folder: Path) -> None:
+    given = ("--events", "events.csv", "--requests", "requests.csv")
+    assert run(*given, "--out", "plain.parquet").exception is None
+    names = ("request", "rows_", "day", "weekday", "observed", "today", "d0", "s1", "present_", "zone_right")
+    features = [replace(one, name=name) for one, name in zip(PREBUILT.features, names, strict=True)]
+    Path("spec.json").write_bytes(canonical_json(FeatureSpec(tuple(features)).to_json()))
+    result = run(*given, "--spec", "spec.json", "--out", "out.parquet")
+    assert result.exception is None, result.exception
+    found, plain = parquet.read_table("out.parquet"), parquet.read_table("plain.parquet")
+    assert found.column_names[4:] == list(names)
+    assert found.columns == plain.columns
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "1e300", "0.01", "-1"])
+def test_an_amount_of_memory_that_is_none(folder: Path, amount: str) -> None:
+    given = ("--events", "events.csv", "--requests", "requests.csv", "--out", "out.csv")
+    result = run(*given, "--memory-gib", amount)
+    assert isinstance(result.exception, click.BadParameter), result.exception
