@@ -389,11 +389,11 @@ class EdgeClient:
     @property
     def features(self) -> FeatureStore:
         """The store of this cache's events, and of the features that models take; never touches the network."""
+        self._serving.check_open()
         if self._features is None:
             from edge_sdk.features.settings import FeatureSettings
             from edge_sdk.features.store import FeatureStore
 
-            self._serving.check_open()
             with self._making:
                 self._features = self._features or FeatureStore(
                     self._cache.folder,

@@ -122,8 +122,8 @@ def fetch(
     "given",
     required=True,
     metavar="JSON|CSV",
-    help="Features: a JSON object or list of objects, a file of those or of CSV with a header (a column 'id' is "
-    "carried along), or - for stdin.",
+    help="Features: a JSON object or list of objects, a file of those or of CSV with a header (a column 'id' or "
+    "'user_id' is carried along), or - for stdin.",
 )
 @click.option(
     "--replay",

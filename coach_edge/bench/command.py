@@ -32,7 +32,10 @@ FORMAT_VERSION = 1
     help="How often ours and the control are measured in turn; the median counts.",
 )
 def bench(names: tuple[str, ...], rounds: int) -> dict[str, Any]:
-    """Measure NAMES (default: all) beside their controls, interleaved in one run."""
+    """Measure NAMES (default: all) beside their controls, interleaved in one run.
+
+    Name what you want to see: all take many minutes, and nothing is printed before the end.
+    """
     results = [measure(name, rounds) for name in names or sorted(BENCHES)]
     return results[0] if len(results) == 1 else {"benches": results}
 

@@ -9,8 +9,9 @@ from feature_spec.definition import FeatureSpec
 from feature_spec.errors import DataError
 from feature_spec.ingest import DataFiles, load
 from feature_spec.instants import zone as zone_named
+from feature_spec.warehouse import relations
 from feature_spec.warehouse.cohort import snapshot_features
-from feature_spec.warehouse.compute import compute
+from feature_spec.warehouse.compute import features
 from feature_spec.warehouse.engine import Engine
 from feature_spec.warehouse.files import encode
 
@@ -35,11 +36,24 @@ def for_requests(
     zone_named(zone)
     opened = open_engine(engine, memory_gib)
     try:
-        names = (events.name, requests.name)
-        table = compute(spec, opened, opened.read(events), opened.read(requests), zone, names)
+        asked = relations.requests(opened, opened.read(requests), requests.name, zone)
+        log, largest = relations.events(opened, opened.read(events), events.name)
+        table = features(spec, opened, log, asked, largest)
+        idle = opened.fetch(asked.anti_join(log, "user_id").aggregate(rows=lambda left: left.count()))
     finally:
         opened.close()
-    return encode(table, out), {"rows": table.num_rows, "engine": engine, "notices": ()}
+    return encode(table, out), {
+        "rows": table.num_rows,
+        "engine": engine,
+        "notices": _strangers(idle["rows"].to_pylist()[0], table.num_rows, events.name),
+    }
+
+
+def _strangers(rows: int, of: int, events: str) -> tuple[str, ...]:
+    """What to tell of requests whose user never did anything: often two files that name users differently."""
+    if not rows:
+        return ()
+    return (f"{rows} of {of} requests are of users without any event in {events}: their history is empty",)
 
 
 def for_cutoff(

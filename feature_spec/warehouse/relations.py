@@ -138,7 +138,10 @@ def requests(engine: Engine, raw: Any, name: str, zone: str) -> Any:
         raise DataError(f"{name}: there are no rows; give one for each user and instant")
     kept = engine.keep(raw.select(request=ibis.row_number(), **columns))
     windows = engine.fetch(kept.select("zone", "utc_day").distinct()).to_pylist()
-    pieces = engine.register(arrow.table(offsets((row["zone"], row["utc_day"]) for row in windows)))
+    try:
+        pieces = engine.register(arrow.table(offsets((row["zone"], row["utc_day"]) for row in windows)))
+    except DataError as error:
+        raise DataError(f"{name}, column zone: {error}") from None
     joined = kept.join(pieces, ["zone", "utc_day"])
     joined = joined.mutate(local=local(joined.as_of, joined))
     joined = joined.mutate(today=day_of(joined.local))

@@ -299,3 +299,11 @@ def test_from_a_shell(device: Device) -> None:
     for wrong in ((), ("--user", "u1", "--all")):
         with pytest.raises(click.UsageError, match="--user ID, --models or --all"):
             run("--cache", str(device.folder), *wrong)
+
+
+def test_a_closed_client_keeps_no_events(device: Device) -> None:
+    client = device.open(features=SETTINGS)
+    assert client.features.stats().users == 0
+    client.close()
+    with pytest.raises(NotAvailable, match="this client was closed; open another"):
+        _ = client.features

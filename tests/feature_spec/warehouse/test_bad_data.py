@@ -81,7 +81,11 @@ REFUSED: dict[str, tuple[pa.Table, pa.Table, str]] = {
         requests(),
         "events: no column 'timestamp' (it has user_id",
     ),
-    "an unknown zone": (events(), requests(zone=["Mars/Olympus"]), "unknown time zone 'Mars/Olympus'"),
+    "an unknown zone": (
+        events(),
+        requests(zone=["Mars/Olympus"]),
+        "column zone: unknown time zone 'Mars/Olympus'",
+    ),
     "an offset for a zone": (events(), requests(zone=["+02:00"]), "unknown time zone"),
     "no instant": (
         events(),

@@ -49,6 +49,9 @@ def test_a_row_for_each_request(folder: Path) -> None:
     result = run("--events", "events.csv", "--requests", "requests.csv", "--out", "out.csv")
     assert result.exception is None, result.exception
     assert result.return_value["rows"] == 3
+    assert result.return_value["notices"] == (
+        "1 of 3 requests are of users without any event in events.csv: their history is empty",
+    )
     with (folder / "out.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["user_id", "goal_id", "as_of", "zone", *PREBUILT.names]
