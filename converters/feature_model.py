@@ -9,13 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from converters.days import DayInputs
 from converters.errors import ConversionError, GateError
 from converters.gates import run_artifact
+from converters.made_up_days import made_up_days
 from converters.pipeline import convert_source
 from converters.sources import features_source
 from converters.targets import Artifact, plan
-from converters.zoo.population import PopulationSettings, synthesise
 from feature_spec.definition import FeatureSpec
 from feature_spec.files import sync_folder, write_whole
 from feature_spec.tensorflow_evaluator import FEATURES_OUTPUT
@@ -57,10 +56,7 @@ def convert_features(spec: FeatureSpec, target: str, people: int = PEOPLE) -> Fe
         MissingExtraError: a converter is not installed.
     """
     artifact = convert_source(plan(target, FP32.name), features_source(spec))
-    snapshot = (
-        synthesise(np.random.default_rng(0), PopulationSettings(people=people)).dataset().snapshot(None)
-    )
-    days = DayInputs(spec, snapshot.daily, snapshot.context)
+    days = made_up_days(spec, people)
     expected = days.features.astype(np.float64)
     given = run_artifact(artifact, days)[FEATURES_OUTPUT]
     if given.shape != expected.shape or not np.isfinite(given).all():

@@ -13,9 +13,13 @@ from converters import feature_model
 from converters.coreml_eval import CoreMLProgram
 from converters.errors import ConversionError, GateError
 from converters.feature_command import graph
-from feature_spec import PREBUILT, FeatureSpec
+from converters.made_up_days import made_up_days
+from feature_spec import PREBUILT, Feature, FeatureSpec
 from feature_spec.errors import FeatureSpecError
+from feature_spec.expression import context
 from feature_spec.numpy_evaluator import evaluate
+from feature_spec.registry import REGISTRY
+from feature_spec.vocabulary import CONTEXT
 from tests.feature_spec.inputs import random_input
 
 pytestmark = [pytest.mark.convert, pytest.mark.timeout(600)]
@@ -74,3 +78,27 @@ def test_what_disagrees_is_not_written(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(GateError, match="differs from the reference in the features of"):
         run("--target", "tflite", "--out", tmp_path / "wrong.tflite")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("entry", CONTEXT)
+def test_whatever_a_feature_reads_is_compared(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reading(name: str) -> FeatureSpec:
+        tree = context(name) / context(name) * (context(name) / (context(name) + 1))
+        return FeatureSpec((Feature("f", 1, "score", -10, 10, 0, "Made up.", "tests", tree),))
+
+    broken = feature_model.features_source(reading(CONTEXT[CONTEXT.index(entry) - 1]))
+    monkeypatch.setattr(feature_model, "features_source", lambda _: broken)
+    with pytest.raises(GateError, match="differs from the reference"):
+        feature_model.convert_features(reading(entry), "tflite")
+
+
+def test_made_up_people_differ_in_every_feature() -> None:
+    days = made_up_days(REGISTRY.computed, 1000)
+    alike = [
+        name
+        for name, column in zip(days.spec.names, days.features.T, strict=True)
+        if len(np.unique(column)) < 2
+    ]
+    assert alike == []
+    assert (days.daily.reshape(1000, -1) != 0).any(axis=0).all()
+    assert len(made_up_days(PREBUILT, 1)) == 1
