@@ -6,6 +6,7 @@ makes none is anything: first everything is checked, then everything is used, an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,10 +30,13 @@ class Cell:
     Attributes:
         value: null where empty, anything where wrong.
         good: whether it makes sense; null where the cell is empty.
+        bounds: where a value makes sense exactly if it lies between two: which. All of a column do if its smallest and
+            its largest do.
     """
 
     value: Column
     good: Column
+    bounds: tuple[float, float] | None = None
 
     @property
     def wrong(self) -> Column:
@@ -64,7 +68,8 @@ def instant(column: Column) -> Cell:
         value, good = _where(cell.good, cell.value).cast("int64"), cell.good
     else:
         value = column.cast("int64")
-        good = value.between(FIRST_INSTANT, LAST_INSTANT)
+        good, bounds = value.between(FIRST_INSTANT, LAST_INSTANT), (FIRST_INSTANT, LAST_INSTANT)
+        return _cell(column, value, good, bounds)
     return _cell(column, value, good)
 
 
@@ -84,7 +89,8 @@ def real(column: Column, low: float, high: float) -> Cell:
     value = column.cast("float64")
     # Not a number is above every number for some engines, and nothing at all for others.
     sound = value.between(number(low), number(high))
-    return _cell(column, value, sound & ~value.isnan() if column.type().is_floating() else sound)
+    sound = sound & ~value.isnan() if column.type().is_floating() else sound
+    return _cell(column, value, sound, (low, high))
 
 
 def whole(column: Column, low: int, high: int) -> Cell:
@@ -103,14 +109,23 @@ def whole(column: Column, low: int, high: int) -> Cell:
 def name(column: Column) -> Cell:
     """An identifier: a text that is not empty, or a whole number."""
     value = column.cast("string")
-    good = ibis.literal(not column.type().is_floating()) & (value != "")
-    return _cell(column, value, good)
+    if column.type().is_string():
+        return Cell(value, value != "")
+    return _cell(column, value, ibis.literal(not column.type().is_floating()))
 
 
-def _cell(column: Column, value: Column, good: Column) -> Cell:
+def one_of(column: Column, words: Iterable[str]) -> Cell:
+    """One of several words."""
+    value = column.cast("string")
+    return Cell(value, value.isin(list(words)))
+
+
+def _cell(column: Column, value: Column, good: Column, bounds: tuple[float, float] | None = None) -> Cell:
     # Null tests of what a text could not be read as are false, of an empty cell null.
     return Cell(
-        value, ibis.ifelse(column.isnull(), ibis.null("boolean"), ibis.coalesce(good, ibis.literal(False)))
+        value,
+        ibis.ifelse(column.isnull(), ibis.null("boolean"), ibis.coalesce(good, ibis.literal(False))),
+        bounds,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from feature_spec.tables import MAX_COUNT, MAX_VALUE
 from feature_spec.vocabulary import EVENT_TYPES, UNKNOWN, WINDOW_DAYS
 from feature_spec.warehouse import cells
 from feature_spec.warehouse.cells import Cell
+from feature_spec.warehouse.checking import Rule, check
 from feature_spec.warehouse.engine import Engine
 from feature_spec.warehouse.operators import number
 from feature_spec.warehouse.packages import arrow, ibis
@@ -34,15 +34,6 @@ NUMBERS: Final[dict[str, int]] = {
 _INSTANT_NEED: Final = "write it like 2026-03-01T08:30:00Z, of the years 1970 to 2199"
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """A cell that must make sense, and what to say where it makes none."""
-
-    column: str
-    wrong: Any
-    need: str
-
-
 def events(engine: Engine, raw: Any, name: str) -> tuple[Any, float]:
     """The table ``events`` of ``bucketing``, and the largest count or value of one event.
 
@@ -55,44 +46,30 @@ def events(engine: Engine, raw: Any, name: str) -> tuple[Any, float]:
         DataError: a column is missing or a cell makes no sense, or one event id stands for two events of a user.
     """
     _columns(raw, name, ("user_id", "timestamp", "event_type"))
-    read: dict[str, Cell] = {
-        "user_id": cells.name(raw.user_id),
-        "instant": cells.instant(raw.timestamp),
-    }
+    user, instant = cells.name(raw.user_id), cells.instant(raw.timestamp)
     rules = [
-        _Rule("user_id", read["user_id"].wrong_or_empty, "give an identifier"),
-        _Rule(
-            "timestamp",
-            read["instant"].wrong_or_empty,
-            "write it like 2026-03-01T08:30:00Z, of the years 1970 to 2199",
-        ),
+        Rule("user_id", user, "give an identifier", required=True),
+        Rule("timestamp", instant, _INSTANT_NEED, required=True),
     ]
-    kind = raw.event_type.cast("string")
-    known = ibis.coalesce(kind.isin(list(EVENT_TYPES)), ibis.literal(False))
-    rules.append(_Rule("event_type", ~known, f"use one of {', '.join(EVENT_TYPES)}"))
-    columns = {key: cell.value for key, cell in read.items()} | {"event_type": kind}
-    sizes: list[Any] = []
+    columns = {"user_id": user.value, "instant": instant.value, "event_type": raw.event_type.cast("string")}
     if "count" in raw.columns:
         count = cells.whole(raw["count"], 0, MAX_COUNT)
-        rules.append(_Rule("count", count.wrong, f"give a whole number from 0 to {MAX_COUNT:,}"))
+        rules.append(Rule("count", count, f"give a whole number from 0 to {MAX_COUNT:,}", sized=True))
         columns["count"] = ibis.coalesce(count.value, number(1))
-        sizes.append(count.value)
     else:
         columns["count"] = number(1)
     if "value" in raw.columns:
         value = cells.real(raw["value"], -MAX_VALUE, MAX_VALUE)
-        rules.append(
-            _Rule("value", value.wrong, f"give a finite number within {MAX_VALUE:,.0f}, or leave it empty")
-        )
+        need = f"give a finite number within {MAX_VALUE:,.0f}, or leave it empty"
+        rules.append(Rule("value", value, need, sized=True))
         columns["value"] = value.value
-        sizes.append(value.value.abs())
     else:
         columns["value"] = ibis.null("float64")
     for key in ("event_id", "goal_id"):
         if key in raw.columns:
             columns[key] = raw[key].cast("string")
     table = raw.select(**columns)
-    _, largest = _check(engine, raw, name, rules, sizes)
+    _, largest = check(engine, raw, name, rules, few=_event_type)
     if "event_id" in table.columns:
         table = _unrepeated(engine, table, name)
     return table.select("user_id", "instant", "event_type", "count", "value"), max(largest, 1.0)
@@ -113,8 +90,8 @@ def requests(engine: Engine, raw: Any, name: str, zone: str) -> Any:
     _columns(raw, name, ("user_id", "as_of"))
     user, as_of = cells.name(raw.user_id), cells.instant(raw.as_of)
     rules = [
-        _Rule("user_id", user.wrong_or_empty, "give an identifier"),
-        _Rule("as_of", as_of.wrong_or_empty, _INSTANT_NEED),
+        Rule("user_id", user, "give an identifier", required=True),
+        Rule("as_of", as_of, _INSTANT_NEED, required=True),
     ]
     columns = {"user_id": user.value, "as_of": as_of.value, "utc_day": day_of(as_of.value)}
     if "goal_id" in raw.columns:
@@ -132,9 +109,9 @@ def requests(engine: Engine, raw: Any, name: str, zone: str) -> Any:
     for key, (read, need) in readers.items():
         if key in raw.columns:
             cell = read(raw[key])
-            rules.append(_Rule(key, cell.wrong, f"{need}, or leave it empty"))
+            rules.append(Rule(key, cell, f"{need}, or leave it empty"))
             columns[key] = cell.value
-    if not _check(engine, raw, name, rules)[0]:
+    if not check(engine, raw, name, rules)[0]:
         raise DataError(f"{name}: there are no rows; give one for each user and instant")
     kept = engine.keep(raw.select(request=ibis.row_number(), **columns))
     windows = engine.fetch(kept.select("zone", "utc_day").distinct()).to_pylist()
@@ -196,23 +173,9 @@ def _columns(raw: Any, name: str, needed: Iterable[str]) -> None:
             )
 
 
-def _check(
-    engine: Engine, raw: Any, name: str, rules: list[_Rule], sizes: Iterable[Any] = ()
-) -> tuple[int, float]:
-    """Read everything once, since no cell may be wrong: the number of rows, and the largest of ``sizes``."""
-    found = {f"rule{i}": rule.wrong.any() for i, rule in enumerate(rules)}
-    found |= {f"size{i}": size.max() for i, size in enumerate(sizes)}
-    row = engine.fetch(raw.aggregate(rows_=raw.count(), **found)).to_pylist()[0]
-    for i, rule in enumerate(rules):
-        if row[f"rule{i}"]:
-            shown = {"user": raw.user_id.cast("string"), "cell": raw[rule.column].cast("string")}
-            first = engine.fetch(raw.filter(rule.wrong).select(**shown).limit(1)).to_pylist()[0]
-            cell = "empty" if first["cell"] is None else f"'{first['cell']:.60}'"
-            raise DataError(
-                f"{name}: the {rule.column} of user '{first['user'] or '':.40}' is {cell}; {rule.need}"
-            )
-    largest = [row[f"size{i}"] or 0.0 for i in range(len(found) - len(rules))]
-    return row["rows_"], max(largest, default=0.0)
+def _event_type(table: Any) -> Rule:
+    cell = cells.one_of(table.event_type, EVENT_TYPES)
+    return Rule("event_type", cell, f"use one of {', '.join(EVENT_TYPES)}", required=True)
 
 
 def _unrepeated(engine: Engine, table: Any, name: str) -> Any:
