@@ -15,6 +15,8 @@ from feature_spec.errors import DayInputError
 MOST_CONTEXTS: Final = 32
 MOST_REPORTS: Final = 64
 EVERY_GOAL: Final = ""
+_CLOCK_UNSET: Final = 1_577_836_800_000
+"""Milliseconds from 1970 to 2020: a clock that shows less was never set, and says nothing of when watching began."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Profile:
 
     def watched_from(self, instant: int) -> Profile:
         """Of whom something is known from this instant on, or from earlier."""
-        return self if self.since is not None and self.since <= instant else replace(self, since=instant)
+        if instant < _CLOCK_UNSET or (self.since is not None and self.since <= instant):
+            return self
+        return replace(self, since=instant)
 
     def in_zone(self, zone: str) -> Profile:
         """With days counted in another zone."""

@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -30,6 +30,7 @@ from feature_spec.day_context import Context
 from feature_spec.day_input import day_input
 from feature_spec.definition import FeatureSpec
 from feature_spec.events import Event
+from feature_spec.expression import context
 from feature_spec.numpy_evaluator import evaluate
 from tests.edge_sdk.features.conftest import START, Clocks, World
 
@@ -385,3 +386,20 @@ def test_reported_values_are_given_to_a_model_that_takes_them(world: World) -> N
     assert (gone.features["mood"].status, gone.values["mood"]) == (Status.EXPIRED, 0.5)
     assert "mood" not in gone.used
     assert gone.is_stale
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC"])
+def test_a_clock_that_was_not_set_yet_says_nothing_of_when_watching_began(world: World, zone: str) -> None:
+    """Phones that lost their power show 1970 until somebody tells them the time."""
+    observed = replace(FEATURES_SPEC.features[0], unit="days", expression=context("days_observed") / 100)
+    store = world.open(stub(FeatureSpec((observed,))), zone=zone)
+    right = world.clocks.wall
+    for wrong in (datetime(1969, 12, 1, tzinfo=UTC), datetime(1970, 1, 1, 0, 1, tzinfo=UTC)):
+        world.clocks.wall = wrong
+        store.know("u1", None, {"progress": 0.5})
+    store.record(world.event())
+    store.vector("focus", "u1")
+    world.clocks.wall = right
+    store.record(world.event())
+    vector = store.vector("focus", "u1")
+    assert (vector.problem, vector.values["effort"]) == ("", pytest.approx(0.01))
