@@ -173,6 +173,12 @@ class FaultySystem(System):
             self._handles.add(handle)
         return handle
 
+    def unlock(self, handle: int) -> None:
+        # No point of its own: what can happen here can happen at the close that follows.
+        if self.died:
+            raise Killed
+        self._inner.unlock(handle)
+
     # -- names -----------------------------------------------------------------------------------------
 
     def stat(self, path: Path) -> os.stat_result:

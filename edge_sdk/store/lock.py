@@ -69,7 +69,18 @@ def locked(
 def by_flock(system: System, path: Path) -> Release | None:
     """``flock``: the system lets go of it when the process ends, however it ends."""
     handle = system.try_lock(path)
-    return None if handle is None else lambda: system.close(handle)
+    if handle is None:
+        return None
+    owner = os.getpid()
+
+    def release() -> None:
+        try:
+            if os.getpid() == owner:  # a child that was forked inside of the block has nothing to let go of
+                system.unlock(handle)
+        finally:
+            system.close(handle)
+
+    return release
 
 
 def by_existence(system: System, path: Path) -> Release | None:

@@ -128,6 +128,12 @@ class System:
             raise
         return handle
 
+    def unlock(self, handle: int) -> None:
+        """Let go of what :meth:`try_lock` gave. To close it is not enough where a child was forked meanwhile: it has
+        the handle too, for as long as it lives."""
+        assert fcntl is not None
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
     # -- names -----------------------------------------------------------------------------------------
 
     def stat(self, path: Path) -> os.stat_result:

@@ -159,3 +159,34 @@ def test_a_full_disk_leaves_no_lock_behind(tmp_path: Path) -> None:
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not (System.locks and hasattr(os, "fork")), reason="no flock or fork here")
+def test_a_child_that_was_forked_meanwhile_does_not_keep_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    read, write = os.pipe()
+    with locked(path, SYSTEM, wait_s=0):
+        child = os.fork()
+        if child == 0:
+            os.read(read, 1)
+            os._exit(0)
+    try:
+        with locked(path, SYSTEM, wait_s=0):
+            pass
+    finally:
+        os.write(write, b".")
+        os.waitpid(child, 0)
+
+
+@pytest.mark.skipif(not (System.locks and hasattr(os, "fork")), reason="no flock or fork here")
+def test_a_child_that_leaves_the_block_does_not_end_it_for_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    release = by_flock(SYSTEM, path)
+    assert release is not None
+    child = os.fork()
+    if child == 0:
+        release()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert by_flock(SYSTEM, path) is None
+    release()
