@@ -42,8 +42,9 @@ class Timekeeper:
         after = noticed(before, wall, monotonic, self._boot)
         self._take(after)
         if after.era != before.era:
-            # A disk that refuses: then this process alone knows it.
-            with suppress(EdgeError), self._users.writing():
+            # A disk that refuses, or another who writes: then this process alone knows it until it writes itself, and
+            # nobody who predicts waits.
+            with suppress(EdgeError), self._users.writing(wait_s=0):
                 return self.remembered(wall)
         return Reading(wall, monotonic, self._boot, after.era)
 

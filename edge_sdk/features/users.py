@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 
-from edge_sdk.errors import FormatError, StoreError
+from edge_sdk.errors import FormatError, RetryLater, StoreError
 from edge_sdk.features.columns import Columns, newest, nothing, within
 from edge_sdk.features.places import FOLDER, LOCK
 from edge_sdk.features.profile import Profile
@@ -167,13 +167,16 @@ class Users:
     # -- writing ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self) -> Iterator[bytes]:
+    def writing(self, wait_s: float = lock.WAIT_S) -> Iterator[bytes]:
         """For the block nobody else writes; gives the secret that names are digested with.
 
+        Args:
+            wait_s: how long to wait for another process; with 0 for another thread neither.
+
         Raises:
-            RetryLater: another process writes all the time.
+            RetryLater: another writes all the time.
         """
-        with self.excluding():
+        with self.excluding(wait_s):
             salt = self.salt() or self._begin()
             if not self._tidied:
                 self._small.mend_salt(salt)
@@ -190,24 +193,18 @@ class Users:
         return salt
 
     @contextmanager
-    def excluding(self) -> Iterator[None]:
-        """For the block nobody else writes; nothing is made.
-
-        Raises:
-            RetryLater: another process writes all the time.
-        """
-        system = self._disk.system
-        with (
-            self._thread,
-            lock.locked(
-                self._lock_path,
-                system,
-                wait_s=lock.WAIT_S,
-                step_s=_STEP_S,
-                holder="another change of features in",
-            ),
-        ):
-            yield
+    def excluding(self, wait_s: float = lock.WAIT_S) -> Iterator[None]:
+        """The same; nothing is made."""
+        thread, holder = self._thread, "another change of features in"
+        if not thread.acquire(blocking=wait_s > 0):
+            raise RetryLater(f"{holder} {self.folder.parent} is running; try again when it is done")
+        try:
+            with lock.locked(
+                self._lock_path, self._disk.system, wait_s=wait_s, step_s=_STEP_S, holder=holder
+            ):
+                yield
+        finally:
+            thread.release()
 
     def begin(self, label: str, profile: Profile) -> User:
         """A user of whom nothing is known, not written yet."""

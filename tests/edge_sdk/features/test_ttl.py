@@ -20,12 +20,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from device_tests.simulator.features import FEATURES_SPEC, stub
-from edge_sdk.features import FeatureSettings, FeatureStore, FeatureVector, Status
+from edge_sdk.features import FeatureSettings, FeatureStore, FeatureVector, Status, places
 from edge_sdk.features import store as store_module
 from edge_sdk.features import vectors as vectors_module
 from edge_sdk.features.clocks import Reading
 from edge_sdk.features.vectors import Key, Vectors
-from edge_sdk.store import Disk
+from edge_sdk.store import Disk, System
+from edge_sdk.store.lock import locked
 from feature_spec.day_context import Context
 from feature_spec.day_input import day_input
 from feature_spec.definition import FeatureSpec
@@ -342,6 +343,28 @@ def test_a_clock_that_is_set_back_before_a_restart_makes_nothing_young(world: Wo
     world.clocks.reboot(5)
     found = world.open().reported("u1", "mood")
     assert (found.status, found.age_s) == (Status.EXPIRED, math.inf)
+
+
+def test_a_clock_that_is_set_back_lets_no_prediction_wait_for_another_process(world: World) -> None:
+    store = world.open()
+    store.record(world.event())
+    store.report("u1", "mood", 3)
+    store.vector("focus", "u1")
+    world.clocks.wall -= timedelta(seconds=100)
+    monotonic = Clocks.monotonic
+    with locked(world.folder / places.LOCK, System(), wait_s=0), pytest.MonkeyPatch.context() as patched:
+        asked = Counter[str]()
+
+        def counted(clocks: Clocks) -> float:
+            asked["monotonic"] += 1
+            assert asked["monotonic"] < 20, "it waits"
+            return monotonic(clocks)
+
+        patched.setattr(Clocks, "monotonic", counted)
+        assert store.vector("focus", "u1").used
+    store.record(world.event())  # and with that it is remembered
+    world.clocks.reboot(200)
+    assert world.open().reported("u1", "mood").status is Status.EXPIRED
 
 
 def test_without_a_boot_id_only_the_wall_clock_counts_across_processes(
