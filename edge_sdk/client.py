@@ -496,7 +496,10 @@ class EdgeClient:
         if scope is (EraseScope.USER if user is None else EraseScope.ALL):
             raise InputError("say whose data to erase with the scope USER, and with no other: user=")
         if user is not None:
-            return erase_user(self._cache, self.features, user, self._clock)
+            try:
+                return erase_user(self._cache, self.features, user, self._clock)
+            finally:
+                self._serving.forget()
         with self._health.forgetting():
             try:
                 return erase(self._cache, scope, self._random, self._clock)

@@ -137,6 +137,13 @@ class LoadedModel:
         predictor = Predictor(self._model, spec, reason=by_whom)
         return replay(record, predictor, self.engine, engine_version(self.engine))
 
+    def forget(self) -> None:
+        """Forget the answers that are remembered, and what the latest were made from; counts stay."""
+        if self._remembering is not None:
+            self._remembering.forget()
+        if self.record.features:
+            self.counters.recent.clear()
+
     def close(self) -> None:
         """Wait for the predictions in flight, then give the memory back; answers that are remembered are forgotten."""
         if self._remembering is not None:

@@ -109,6 +109,13 @@ class ServingModels:
         for loaded in alive:
             loaded.close()
 
+    def forget(self) -> None:
+        """Have all models forget answers that they remember; for an erase of a user, whose may be among them."""
+        with self._loading:
+            alive = list(self._alive)
+        for loaded in alive:
+            loaded.forget()
+
     def close(self) -> None:
         """Wait for predictions in flight, then give the memory back."""
         with self._loading:

@@ -30,8 +30,8 @@ from edge_sdk.store.disk import Stamp
 from edge_sdk.store.system import System
 from feature_spec.errors import FeatureSpecError
 
-Key = tuple[str, str, str]
-"""Fingerprint of the definitions, user, goal (empty for none)."""
+Key = tuple[str, str, str | None]
+"""Fingerprint of the definitions, user, goal."""
 
 Found = tuple[float | None, Status, float]
 """Value, status and age of a feature."""
@@ -115,7 +115,7 @@ class Vectors:
             NotAvailable: nothing is known of this user.
             InputError: no zone is known to count his days in.
         """
-        key = (definitions.fingerprint, user, goal or "")
+        key = (definitions.fingerprint, user, goal)
         begun = time.perf_counter_ns()
         try:
             kept = self._compute(definitions, user, goal, wall, now)
@@ -131,6 +131,8 @@ class Vectors:
             while len(self._kept) >= self._settings.max_vectors:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = kept
+        if self._users.stamp(kept.path) is None:
+            self.forget(user)  # erased while it was computed
         computed = kept.computed
         return FeatureVector(computed, 0.0, computed.oldest if computed.used else inf, kept.is_stale)
 

@@ -72,6 +72,11 @@ class CachingPredictor:
             self._closed = True
             self._answers.clear()
 
+    def forget(self) -> None:
+        """Forget all answers."""
+        with self._lock:
+            self._answers.clear()
+
     def predict(
         self,
         features: Mapping[str, float] | FeatureVector,

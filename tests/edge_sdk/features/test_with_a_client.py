@@ -234,6 +234,18 @@ def test_erasing_a_user_leaves_nothing_of_him_and_everything_else(device: Device
     assert not (device.folder / FOLDER).exists()  # with the last of them the secret goes
 
 
+def test_erasing_a_user_forgets_what_was_answered_of_him(device: Device) -> None:
+    client = device.open(features=SETTINGS, results=ResultCache())
+    tell(client, device, CANARY)
+    model = client.model(MODEL)
+    vector = client.features.vector(model, CANARY)
+    model.predict(vector, **PATIENT)
+    assert model.predict(vector, **PATIENT).cached
+    client.erase(user=CANARY)
+    assert not model.counters.recent
+    assert not model.predict(vector, **PATIENT).cached  # the app still has it
+
+
 def test_an_erase_that_was_begun_is_finished_by_the_next_open(device: Device) -> None:
     client = device.open(features=SETTINGS)
     tell(client, device, CANARY)
