@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
-from math import isfinite
 from typing import Final
 
 from edge_sdk.errors import InputError
 from feature_spec.definition import DEFAULT_TTL_S
 from feature_spec.errors import DataError
+from feature_spec.numbers import is_number, shown
 from feature_spec.registry import REGISTRY, Input
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?")
@@ -51,9 +52,12 @@ def columns_of(name: object, value: object) -> dict[str, float]:
             raise InputError(str(error)) from error
     if checked in REGISTRY.names:
         raise InputError(f"{checked} is computed from events; record those")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise InputError(f"{checked} is {value!r:.40}; report a finite number")
-    return {checked: float(value)}
+    whole = _inputs().get(checked.partition(".")[0])
+    if whole is not None:
+        raise InputError(f"{checked} is a part of {whole.name}; report that")
+    if not is_number(value, -sys.float_info.max, sys.float_info.max):
+        raise InputError(f"{checked} is {shown(value)}; report a finite number")
+    return {checked: float(value)}  # type: ignore[arg-type]
 
 
 def ttl_of(column: str) -> float:

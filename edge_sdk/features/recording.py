@@ -14,6 +14,7 @@ from edge_sdk.features.receipts import Dropped, Recorded
 from edge_sdk.features.users import User, Users
 from feature_spec.errors import DayInputError
 from feature_spec.events import Event
+from feature_spec.numbers import shown
 
 MOST_AT_ONCE: Final = 5_000
 USER_KEY: Final = "user_id"
@@ -27,7 +28,9 @@ def check_id(what: str, value: object) -> str:
         InputError: it is none.
     """
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
-        raise InputError(f"the {what} is {value!r:.60}; give a text of 1 to {_LONGEST_ID:,} characters")
+        # What is too long may be a name all the same, which an error must not tell.
+        found = f"{len(value):,} characters long" if isinstance(value, str) and value else shown(value)
+        raise InputError(f"the {what} is {found}; give a text of 1 to {_LONGEST_ID:,} characters")
     return value
 
 
@@ -48,7 +51,7 @@ def checked(given: Sequence[Event | Mapping[str, Any]], user: str | None) -> tup
             continue
         if not isinstance(item, Mapping):
             raise InputError(
-                f"{which} is no Event and no row of a log, but {type(item).__name__}: {item!r:.40}"
+                f"{which} is no Event and no row of a log, but {type(item).__name__}: {shown(item)}"
             )
         row = dict(item)
         if USER_KEY in row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from edge_sdk.features.columns import EVENT_BYTES
 from edge_sdk.features.room import BLOCK
 from feature_spec.errors import DataError
 from feature_spec.instants import zone as zone_named
+from feature_spec.numbers import is_number, shown
 
 LEAST_BYTES: Final = 65_536
 MOST_BYTES: Final = 10_000_000
@@ -43,10 +44,7 @@ class FeatureSettings:
         _check_whole("max_bytes", self.max_bytes, LEAST_BYTES, MOST_BYTES)
         _check_whole("max_events", self.max_events, 1, 200_000)
         _check_whole("max_vectors", self.max_vectors, 1, 100_000)
-        if isinstance(self.offline_s, bool) or not isinstance(self.offline_s, int | float):
-            raise InputError(f"offline_s is a number of seconds, not {self.offline_s!r:.40}")
-        if not (self.offline_s >= 0 and math.isfinite(self.offline_s)):
-            raise InputError(f"offline_s must be a number of seconds from 0, not {self.offline_s}")
+        check_seconds("offline_s", self.offline_s)
         if self.zone is not None:
             check_zone(self.zone)
 
@@ -69,6 +67,16 @@ def check_zone(name: object) -> None:
         raise InputError(str(error)) from error
 
 
+def check_seconds(what: str, value: object) -> None:
+    """Refuse what is no time span.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not is_number(value, 0, sys.float_info.max):
+        raise InputError(f"{what} must be a number of seconds from 0, not {shown(value)}")
+
+
 def _check_whole(what: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{what} must be a whole number from {low:,} to {high:,}, not {value!r:.40}")
+        raise InputError(f"{what} must be a whole number from {low:,} to {high:,}, not {shown(value)}")

@@ -23,7 +23,7 @@ from edge_sdk.features.measuring import FeatureStats, Measures
 from edge_sdk.features.profile import EVERY_GOAL, Profile, Report
 from edge_sdk.features.receipts import Dropped, Recorded
 from edge_sdk.features.recording import check_id
-from edge_sdk.features.settings import FeatureSettings, check_zone
+from edge_sdk.features.settings import FeatureSettings, check_seconds, check_zone
 from edge_sdk.features.timekeeping import Timekeeper
 from edge_sdk.features.users import User, Users
 from edge_sdk.features.vector import FeatureValue, FeatureVector, Status, status_of
@@ -208,7 +208,10 @@ class FeatureStore:
         definitions = loaded.definitions or _defined(loaded)
         wall = self._clock().timestamp() if now is None else _moment("now", now)
         monotonic = self._monotonic()
-        found = self._fresh((definitions.fingerprint, user, goal or ""), wall, monotonic)
+        try:
+            found = self._fresh((definitions.fingerprint, user, goal), wall, monotonic)
+        except TypeError:
+            found = None  # what is no name at all; see below
         if found is not None:
             if now is None and wall - monotonic < self._keeper.least_offset:
                 self._keeper.reading(wall)  # the clock was set back: what was reported is to know it
@@ -241,6 +244,8 @@ class FeatureStore:
         """
         check_id("user", user)
         declared.check_name(name)
+        if ttl_s is not None:
+            check_seconds("ttl_s", ttl_s)
         salt = self._users.salt()
         known = None if salt is None else self._users.read(self._users.label(user, salt))
         report = None if known is None else known.tail.profile.reports.get(name)

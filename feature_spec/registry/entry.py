@@ -7,14 +7,15 @@ comes and an app knows what to send. ``Input.encode`` is the one way a reported 
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from feature_spec.definition import Feature
 from feature_spec.errors import DataError, DefinitionError
+from feature_spec.numbers import shown
 from feature_spec.vocabulary import UNKNOWN
 
 REPORTED: Final = "reported"
@@ -148,12 +149,12 @@ class Input:
             value = self.missing
         elif self.dtype != "category" and not self._takes(value):
             raise DataError(
-                f"{self.name} is {value!r:.60}; give {self.takes}, or nothing where it is not known"
+                f"{self.name} is {shown(value)}; give {self.takes}, or nothing where it is not known"
             )
         if self.dtype != "category":
             return (float(value),)  # type: ignore[arg-type]
         if value not in self.categories:
-            raise DataError(f"{self.name} is {value!r:.60}; give {self.takes}")
+            raise DataError(f"{self.name} is {shown(value)}; give {self.takes}")
         return tuple(float(category == value) for category in self.categories)
 
     def _takes(self, value: object) -> bool:
@@ -219,4 +220,6 @@ class Group:
 
 
 def _is_finite(number: object) -> bool:
-    return isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+    return (
+        isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= sys.float_info.max
+    )

@@ -18,7 +18,9 @@ import pytest
 from device_tests.simulator.features import FEATURES_SPEC, stub
 from edge_sdk.errors import InputError, NotAvailable, StoreError
 from edge_sdk.features import FeatureSettings, FeatureStore, Recorded, Status, places
+from edge_sdk.features.computing import Definitions
 from edge_sdk.features.receipts import Dropped
+from feature_spec.day_input import DayInput
 from feature_spec.definition import FeatureSpec
 from feature_spec.events import Event
 from feature_spec.expression import context
@@ -270,10 +272,39 @@ def test_wrong_calls_are_one_clear_error(world: World) -> None:
         {"max_bytes": 10_000_001},
         {"max_events": 0},
         {"offline_s": -1},
+        {"offline_s": 10**5000},
         {"max_vectors": 0},
     ):
         with pytest.raises(InputError):
             FeatureSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_name_of_a_user_or_goal_is_refused_whatever_was_computed(world: World) -> None:
+    store = world.open()
+    store.record(world.event())
+    store.vector("focus", "u1")
+    for goal in ("", 0, False, ["g"], "g" * 1_001):
+        with pytest.raises(InputError, match="the goal is"):
+            store.vector("focus", "u1", goal)  # type: ignore[arg-type]
+    for user in ("", None, ["u1"], {}, 10**5000, "u" * 1_001):
+        with pytest.raises(InputError, match="the user is"):
+            store.vector("focus", user)  # type: ignore[arg-type]
+    assert store.vector("focus", "u1").cached
+
+
+def test_who_is_erased_while_he_is_computed_is_not_in_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, computed = world.open(), Definitions.compute
+    store.record(world.event())
+
+    def interrupted(definitions: Definitions, given: DayInput) -> dict[str, float | None]:
+        store.erase("u1")
+        return computed(definitions, given)
+
+    monkeypatch.setattr(Definitions, "compute", interrupted)
+    store.vector("focus", "u1")
+    assert not store._vectors._kept
 
 
 def test_a_damaged_file_of_a_user_is_noticed_and_he_begins_anew(world: World) -> None:
@@ -366,10 +397,16 @@ def test_what_is_reported_is_as_the_registry_declares_it(world: World) -> None:
         ("completion_rate", 0.5, "is computed from events"),
         ("our_own_number", "much", "report a finite number"),
         ("our_own_number", math.nan, "report a finite number"),
+        ("our_own_number", 10**5000, "report a finite number"),
+        ("stress_level", 10**5000, "a number from 0 to 1"),
+        ("current_mood_encoding.calm", 7, "is a part of current_mood_encoding; report that"),
         ("Our Number", 1, "lower_case_words"),
     ):
         with pytest.raises(InputError, match=message):
             store.report("u1", name, value)  # type: ignore[arg-type]
+    for ttl in (math.nan, -1, math.inf, "3", True):
+        with pytest.raises(InputError, match="ttl_s must be a number of seconds from 0"):
+            store.reported("u1", "our_own_number", ttl_s=ttl)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="yet to come"):
         store.report("u1", "stress_level", 0.5, at=world.clocks.wall + timedelta(seconds=1))
     for number in range(56):  # besides six moods, a stress and a number of our own
