@@ -95,6 +95,10 @@ class Feature:
             text = getattr(self, key)
             if not isinstance(text, str) or not text:
                 raise DefinitionError(f"feature {self.name}: {key} is empty; say it in words")
+            if not _is_unicode(text):
+                raise DefinitionError(
+                    f"feature {self.name}: {key} holds a lone surrogate, which UTF-8 has not; remove it"
+                )
         for key in ("low", "high", "missing"):
             number = getattr(self, key)
             if not is_finite(number):
@@ -266,6 +270,14 @@ class FeatureSpec:
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON of ``to_json``: equal for equal definitions, texts for people included."""
         return fingerprint(self.to_json())
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _object(data: Any, keys: list[str], what: str) -> dict[str, Any]:

@@ -29,6 +29,10 @@ _LIMITS: Final = np.array([CONTEXT_RANGES[name] for name in CONTEXT], np.float64
 _CHUNK: Final = 256
 """Users evaluated together: enough to be vectorised, few enough that memory is reused instead of asked for anew."""
 
+_FEW: Final = 16
+_STEPS: Final = 100_000
+"""Steps times users: every step keeps up to 720 bytes a user, so that long programs take fewer users at a time."""
+
 
 def evaluate(spec: FeatureSpec, daily: npt.ArrayLike, context: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Compute every feature of ``spec`` for n users.
@@ -57,8 +61,9 @@ def evaluate(spec: FeatureSpec, daily: npt.ArrayLike, context: npt.ArrayLike) ->
     with np.errstate(over="ignore", invalid="ignore"):
         if len(days) == 1:
             result[0] = plan.one(days[0].astype(np.float64), known[0].tolist())
-        for start in range(0, len(days), _CHUNK) if len(days) > 1 else ():
-            part = slice(start, start + _CHUNK)
+        chunk = max(_FEW, min(_CHUNK, _STEPS // len(spec.program.steps)))
+        for start in range(0, len(days), chunk) if len(days) > 1 else ():
+            part = slice(start, start + chunk)
             result[part] = plan.many(days[part].astype(np.float64), known[part].astype(np.float64))
     if np.isnan(result).any():
         user, column = (int(i) for i in np.argwhere(np.isnan(result))[0])

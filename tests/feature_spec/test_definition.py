@@ -93,6 +93,7 @@ def test_order_is_meaning() -> None:
         ({"version": 0}, "positive integer"),
         ({"version": True}, "positive integer"),
         ({"meaning": ""}, "meaning is empty"),
+        ({"source": "a\ud800"}, "source holds a lone surrogate"),
         ({"low": float("nan")}, "low is nan"),
         ({"high": "10"}, "high is '10'"),
         ({"low": 10}, "low < high"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_spec import PREBUILT
+from feature_spec import PREBUILT, Feature, FeatureSpec
 from feature_spec.errors import FeatureSpecError
+from feature_spec.expression import daily, sum_days
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.vocabulary import CONTEXT, EVENT_TYPES
 from tests.feature_spec.inputs import random_input
@@ -164,3 +166,27 @@ def test_the_prebuilt_features_are_what_they_were() -> None:
         assert {feature.version for feature in PREBUILT.features} == {1}
         assert len(np.unique(expected, axis=0)) > 30
         assert np.array_equal(evaluate(PREBUILT, frozen["daily"], context), expected)
+
+
+def test_the_longest_programs_take_little_memory() -> None:
+    """Thousands of steps over days, each of which is kept until the last."""
+    trees = []
+    for number in range(150):
+        tree = daily("count", "session")
+        for power in range(50):
+            tree = tree * (1 + (50 * number + power) / 100_000)
+        trees.append(sum_days(tree))
+    spec = FeatureSpec(
+        tuple(
+            Feature(f"f{number}", 1, "events", 0, 1e9, 0, "Made up.", "tests", tree)
+            for number, tree in enumerate(trees)
+        )
+    )
+    days, known = np.zeros((600, 90, 8, 3), np.float32), np.full((600, 14), -1, np.float32)
+    assert len(spec.program.steps) > 15_000
+    tracemalloc.start()
+    try:
+        assert not evaluate(spec, days, known).any()
+        assert tracemalloc.get_traced_memory()[1] < 300_000_000
+    finally:
+        tracemalloc.stop()
