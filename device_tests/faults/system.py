@@ -112,6 +112,9 @@ class FaultySystem(System):
     def monotonic(self) -> float:
         return self._call("monotonic", self._inner.monotonic)
 
+    def uptime(self) -> float:
+        return self._inner.uptime()
+
     def boot(self) -> str:
         return self._inner.boot()
 

@@ -62,7 +62,7 @@ class FeatureStore:
         model: Callable[[str], LoadedModel],
     ) -> None:
         self._folder, self._disk, self._clock, self._settings = cache_folder, disk, clock, settings
-        self._model, self._monotonic = model, disk.system.monotonic
+        self._model, self._monotonic = model, disk.system.uptime
         self._measures = Measures()
         self._users = Users(cache_folder, disk, settings)
         self._keeper = Timekeeper(disk.system, self._users)

@@ -37,7 +37,7 @@ class Timekeeper:
 
     def reading(self, wall: float) -> Reading:
         """Both clocks, the wall clock having been read before."""
-        monotonic = self._system.monotonic()
+        monotonic = self._system.uptime()
         before = self._users.clocks() if self._known is None else self._known
         after = noticed(before, wall, monotonic, self._boot)
         self._take(after)
@@ -50,7 +50,7 @@ class Timekeeper:
 
     def remembered(self, wall: float) -> Reading:
         """The same, inside of :meth:`Users.writing`: what others noticed counts, and what is noticed is kept."""
-        monotonic = self._system.monotonic()
+        monotonic = self._system.uptime()
         mine = self._known or Known()
 
         def update(known: Known) -> Known:

@@ -23,6 +23,11 @@ except ImportError:  # not a POSIX system
 else:
     fcntl = _fcntl
 
+# What ``time.monotonic`` reads stands still while a machine sleeps, on Linux and on Apple's systems.
+_UPTIME: int | None = getattr(
+    time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC if sys.platform == "darwin" else None
+)
+
 Clock = Callable[[], datetime]
 """Gives the present as an aware datetime."""
 
@@ -50,8 +55,12 @@ class System:
         """Seconds that never go back; means nothing after a restart."""
         return time.monotonic()
 
+    def uptime(self) -> float:
+        """Seconds in this run of the machine, which never go back; those in sleep too, where the system counts them."""
+        return time.monotonic() if _UPTIME is None else time.clock_gettime(_UPTIME)
+
     def boot(self) -> str:
-        """What tells this run of the machine from earlier ones: in one run, :meth:`monotonic` means the same to every
+        """What tells this run of the machine from earlier ones: in one run, :meth:`uptime` means the same to every
         process. Empty where nobody says."""
         try:
             with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

@@ -33,7 +33,7 @@ class Clocks(System):
     def now(self) -> datetime:
         return self.wall
 
-    def monotonic(self) -> float:
+    def uptime(self) -> float:
         return self.running
 
     def boot(self) -> str:
