@@ -99,8 +99,8 @@ class Clocks:
         }
 
 
-def far_end(done: npt.NDArray[np.int64], last_day: float, calendar: bool) -> list[str]:
-    """A notice where the log's last day lies so far behind nearly everything that features look back on nothing.
+def check_end(done: npt.NDArray[np.int64], last_day: float, calendar: bool) -> None:
+    """Refuse a log whose last day lies so far behind nearly everything that features look back on nothing.
 
     One event of a clock that is wrong is enough for that, and the numbers alone do not show it.
 
@@ -108,12 +108,15 @@ def far_end(done: npt.NDArray[np.int64], last_day: float, calendar: bool) -> lis
         done: days on which anybody did anything, one for each row.
         last_day: the day that features look back from.
         calendar: whether day numbers are dates.
+
+    Raises:
+        DataError: it is one.
     """
     near = int((done > last_day - WINDOW_DAYS).sum())
     if near >= _FEW * len(done):
-        return []
+        return
     day = str(np.datetime64(int(last_day), "D")) if calendar else f"day {last_day:.0f}"
-    return [
-        f"only {near} of {len(done)} rows lie in the {WINDOW_DAYS} days up to {day}, the log's last day, "
-        "from which all features look back; drop the rows of a wrong clock ('edge features check' finds them)"
-    ]
+    raise DataError(
+        f"only {near} of {len(done)} rows lie in the {WINDOW_DAYS} days up to {day}, the log's last day, from where "
+        "features look back; drop the rows of a wrong clock ('edge features check' finds them), or give --cutoff-day"
+    )

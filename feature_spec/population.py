@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from feature_spec.clocks import Clocks, far_end
+from feature_spec.clocks import Clocks, check_end
 from feature_spec.errors import DataError
 from feature_spec.vocabulary import CHANNELS, CONTEXT, EVENT_TYPES, MAX_CELL, UNKNOWN, WINDOW_DAYS
 
@@ -263,13 +263,13 @@ class Dataset:
         """Who is there at the end of local day ``cutoff_day`` of each user, and what is known of them besides events.
 
         Raises:
-            DataError: nobody is left, or a user's day 0 is unknown.
+            DataError: nobody is left, a user's day 0 is unknown, or the log ends long after nearly all of it.
         """
         first_day, last_day = self._span()
         as_of = self._as_of(cutoff_day, last_day)
-        notices = (
-            far_end(self.day[self.event_type != _DUE], last_day, self.calendar) if cutoff_day is None else []
-        )
+        if cutoff_day is None:
+            check_end(self.day[self.event_type != _DUE], last_day, self.calendar)
+        notices = []
         # A log cannot know what happened before it began: those days are missing, not idle.
         observed_from = np.fmax(self.people.days("observed_from"), first_day)
         observed = as_of - observed_from + 1
