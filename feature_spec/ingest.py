@@ -202,16 +202,19 @@ def emitted(mapping: Mapping, foreign: str) -> tuple[Emission, ...]:
 
 
 def _unrepeated(table: Table, mapping: Mapping, content: tuple[list[Any], ...]) -> Iterable[int]:
-    """Rows to count: of those with one event id the first, if all say the same."""
+    """Rows to count: of those of one user with one event id the first, if all say the same.
+
+    Ids are the user's own, as on the phone, which knows nobody else's.
+    """
     column = mapping.events.event_id
     if column is None:
         return range(table.rows)
     ids = table.need(column, _HINT)
     goals = [""] * table.rows if mapping.events.goal_id is None else table.need(mapping.events.goal_id, _HINT)
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, str], int] = {}
     rows = []
-    for row, event_id in enumerate(ids):
-        first = seen.setdefault(event_id, row) if event_id else row
+    for row, (user, event_id) in enumerate(zip(content[0], ids, strict=True)):
+        first = seen.setdefault((user, event_id), row) if event_id else row
         if first == row:
             rows.append(row)
         elif goals[first] != goals[row] or any(not _same(part[first], part[row]) for part in content):

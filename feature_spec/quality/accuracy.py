@@ -174,7 +174,7 @@ def clock(subject: Subject) -> Measured:
 
 
 def time_of_day(subject: Subject) -> Measured:
-    """Time stamps that are all midnights, or spread evenly over day and night."""
+    """Time stamps that are all of one time of the day, or spread evenly over day and night."""
     log = subject.log
     if log.instant is None or log.local_ms is None or len(log.acts) < ENOUGH:
         return NOTHING
@@ -187,6 +187,17 @@ def time_of_day(subject: Subject) -> Measured:
             midnight,
             f"time stamps at midnight, which are days and not times: {len(midnight)}",
         )
+    for clock_ms in (local, log.instant[log.acts] % (24 * _HOUR)):
+        times, place, often = np.unique(clock_ms, return_inverse=True, return_counts=True)
+        if 2 * often.max() > len(local):
+            same = log.acts[place == often.argmax()]
+            shown = str(np.datetime64(int(times[often.argmax()]), "ms"))[11:]
+            return bad_rows(
+                log,
+                len(local),
+                same,
+                f"time stamps that all say {shown}, which are days and not times: {len(same)}",
+            )
     if len(local) < MANY:
         return NOTHING
     share = np.bincount(local // _HOUR, minlength=24)[:24] / len(local)
@@ -228,7 +239,7 @@ RULES: Final = (
         "drop them, or set them right by when they were received", clock,
     ),
     Rule(
-        "time_of_day", "accuracy", 2, 1.0, "time stamps that are all midnights, or spread evenly over the day",
+        "time_of_day", "accuracy", 2, 1.0, "time stamps that are all of one time, or spread evenly over the day",
         "give a log of days with the column 'day'; check the zones", time_of_day,
     ),
 )  # fmt: skip

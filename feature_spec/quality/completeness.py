@@ -72,9 +72,12 @@ def people(subject: Subject) -> Measured:
 
 
 def users_with_events(subject: Subject) -> Measured:
-    """Users with labels who never did anything in the log."""
+    """Users with labels who never did anything in the log; without labels, whether anybody did anything."""
     if subject.people is None:
-        return NOTHING
+        users = subject.log.users
+        if len(subject.log.acts):
+            return NOTHING
+        return bad_users(users, len(users), np.ones(len(users), bool), "nobody did anything")
     active = np.zeros(len(subject.people.users) + 1, bool)
     active[subject.place[np.unique(subject.log.user[subject.log.acts])]] = True  # -1 marks the spare place
     idle = ~active[:-1]
@@ -132,7 +135,7 @@ RULES: Final = (
         "deliver those days again, or say what happened", days,
     ),
     Rule(
-        "users_with_events", "completeness", 1, 1.0, "labelled users without any event",
+        "users_with_events", "completeness", 1, 1.0, "labelled users who did nothing, or all users where nobody did",
         "compare how the two files name users", users_with_events,
     ),
     Rule(

@@ -22,22 +22,22 @@ _PROGRESS: Final = EVENT_TYPES.index("progress")
 
 
 def _repeats(subject: Subject) -> tuple[Ints, Ints]:
-    """Rows whose event id an earlier row has, split into equal and different content."""
+    """Rows whose event id an earlier row of their user has, split into equal and different content."""
     log = subject.log
     if log.event_id is None:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     given = np.flatnonzero(log.event_id)
-    order = given[np.argsort(log.event_id[given], kind="stable")]
-    ids = log.event_id[order]
-    again = np.flatnonzero(ids[1:] == ids[:-1]) + 1
+    order = given[np.lexsort((log.user[given], log.event_id[given]))]  # stable
+    ids, users = log.event_id[order], log.user[order]
+    alike = (ids[1:] == ids[:-1]) & (users[1:] == users[:-1])
+    again = np.flatnonzero(alike) + 1
     # Each repeat is compared with the first row of its id; within an id the order is that of the file.
-    start = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1)) if len(ids) else again
+    start = np.concatenate(([0], np.flatnonzero(~alike) + 1)) if len(ids) else again
     first = order[start[np.searchsorted(start, again, side="right") - 1]]
     repeat = order[again]
     moment = log.day if log.instant is None else log.instant
     same = (
-        (log.user[first] == log.user[repeat])
-        & (moment[first] == moment[repeat])
+        (moment[first] == moment[repeat])
         & (log.kind[first] == log.kind[repeat])
         & (log.count[first] == log.count[repeat])
         & (np.nan_to_num(log.value[first], nan=1e300) == np.nan_to_num(log.value[repeat], nan=1e300))
@@ -107,18 +107,23 @@ def done_was_due(subject: Subject) -> Measured:
 
 
 def progress_sums(subject: Subject) -> Measured:
-    """Users whose gains add up to more than the whole goal, or to less than nothing."""
+    """Users whose gains add up to more than a whole goal, or to less than nothing."""
     log, native = subject.log, subject.log.native
     gains = (native.kind == _PROGRESS) & ~np.isnan(native.value)
     user = log.user[native.row[gains]]
-    total = np.bincount(user, weights=native.value[gains], minlength=len(log.users))
-    reporting = np.unique(user)
-    off = reporting[(total[reporting] > WHOLE) | (total[reporting] < 1 - WHOLE)]
+    # Each goal has a whole of its own; rows that name none are taken for one.
+    kinds, goal = np.unique(
+        user * 0 if log.goal is None else log.goal[native.row[gains]], return_inverse=True
+    )
+    whole, part = np.unique(user * len(kinds) + goal, return_inverse=True)
+    total = np.bincount(part, weights=native.value[gains], minlength=len(whole))
+    wrong = np.flatnonzero((total > WHOLE) | (total < 1 - WHOLE))
+    off, places = np.unique(whole[wrong] // max(len(kinds), 1), return_index=True)
     return Measured(
-        len(reporting),
+        len(np.unique(user)),
         len(off),
-        names(f"{log.users[user]}: {total[user]:.3g}" for user in off),
-        f"users whose progress adds up to more than the goal, or below 0: {len(off)}" if len(off) else "",
+        names(f"{log.users[user]}: {total[wrong[at]]:.3g}" for user, at in zip(off, places, strict=True)),
+        f"users whose progress adds up to more than a goal, or below 0: {len(off)}" if len(off) else "",
     )
 
 
@@ -180,7 +185,7 @@ def labels_fit(subject: Subject) -> Measured:
 
 RULES: Final = (
     Rule(
-        "event_ids_agree", "consistency", 3, math.inf, "rows that have the event id of another event",
+        "event_ids_agree", "consistency", 3, math.inf, "rows that have the event id of another event of their user",
         "give every event its own id", event_ids_agree,
     ),
     Rule(
@@ -196,7 +201,7 @@ RULES: Final = (
         "log task_due, or give --assessments", done_was_due,
     ),
     Rule(
-        "progress_sums", "consistency", 2, 5.0, "users whose progress adds up to more than the goal",
+        "progress_sums", "consistency", 2, 5.0, "users whose progress adds up to more than a goal",
         "progress is the gain since the last report, as a share of the goal", progress_sums,
     ),
     Rule(

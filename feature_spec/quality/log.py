@@ -94,7 +94,7 @@ class Log:
 
     @functools.cached_property
     def acts(self) -> Ints:
-        """Rows in which somebody did something: all but those that only say what fell due or are left out."""
+        """Rows in which somebody did something: all but those that only say what fell due, are left out or count 0."""
         done = np.array(
             [
                 any(emission.event_type != "task_due" for emission in self.emissions[name])
@@ -102,7 +102,9 @@ class Log:
             ],
             bool,
         )
-        return np.flatnonzero(done[self.kind]) if len(self.kinds) else np.empty(0, np.int64)
+        return (
+            np.flatnonzero(done[self.kind] & (self.count > 0)) if len(self.kinds) else np.empty(0, np.int64)
+        )
 
     @classmethod
     def of_dataset(cls, dataset: Dataset) -> Log:

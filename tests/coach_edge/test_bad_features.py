@@ -215,7 +215,7 @@ DATA = tuple(
     )
 )
 
-CLOCK = TIMES + "".join(f"a,2026-03-{day:02}T10:00:00Z,session,1,,e{day}\n" for day in range(1, 29))
+CLOCK = TIMES + "".join(f"a,2026-03-{day:02}T10:{day:02}:00Z,session,1,,e{day}\n" for day in range(1, 29))
 AHEAD = "a,2103-03-01T10:00:00Z,session,1,,x\n"
 NAMES = ("jürgen 🦊", "'; DROP TABLE users; --", "מרים", "a,b", "naïve\u0301", "\u202egnirts", "x" * 500)
 

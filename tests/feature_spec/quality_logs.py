@@ -127,7 +127,8 @@ def _twice(files: Files) -> None:
 
 
 def _shared_ids(files: Files) -> None:
-    files.some(0.01)[-1]["event_id"] = files.events[0]["event_id"]
+    first, *others = [row for row in files.events if row["user_id"] == files.events[0]["user_id"]]
+    others[7]["event_id"] = first["event_id"]
 
 
 def _doubles(files: Files) -> None:
@@ -236,6 +237,10 @@ SPOILT: dict[str, tuple[str, Spoil]] = {
     "days as midnights": (
         "time_of_day",
         lambda f: _each(f.events, lambda row: move(row, at(row).replace(hour=0, minute=0, second=0))),
+    ),
+    "days as noons": (
+        "time_of_day",
+        lambda f: _each(f.events, lambda row: move(row, at(row).replace(hour=12, minute=0, second=0))),
     ),
     "hours made up": ("time_of_day", _any_hour),
     "a log that ended weeks ago": ("newest", _old),

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from feature_spec.ingest import DataFiles, load
 from feature_spec.instants import parse_instant
 from feature_spec.quality import Report, judge
 from feature_spec.quality.reading import read_subject
 from feature_spec.quality.report import DIMENSIONS, RULES
-from tests.feature_spec.quality_logs import AS_OF, SPOILT, ZONE, Files, clean
+from tests.feature_spec.quality_logs import AS_OF, COLUMNS, SPOILT, ZONE, Files, clean
 
 
 def judged(files: Files, folder: Path) -> Report:
@@ -72,3 +73,46 @@ def test_wrong_clocks_do_not_hide_days_that_never_came(tmp_path: Path) -> None:
         SPOILT[defect][1](files)
     report = judged(files, tmp_path)
     assert {check.rule.name: check.found.bad for check in report.checks}["days_with_events"] == 4
+
+
+def test_every_user_may_number_events_from_one(tmp_path: Path) -> None:
+    files = clean()
+    numbers: dict[str, int] = {}
+    for row in files.events:
+        numbers[row["user_id"]] = numbers.get(row["user_id"], 0) + 1
+        row["event_id"] = numbers[row["user_id"]]
+    assert judged(files, tmp_path).score == 1.0
+    assert len(load(files.write(tmp_path), ZONE).count) == len(files.events)
+
+
+def test_each_goal_may_be_reached(tmp_path: Path) -> None:
+    files = clean()
+    for row in files.events:
+        row["goal_id"] = "g1"
+    for goal in ("g2", "g3"):
+        files.events += [
+            row | {"goal_id": goal, "event_id": f"{goal} {row['event_id']}", "timestamp": row["received_at"]}
+            for row in files.of("progress")
+            if row["goal_id"] == "g1"
+        ]
+    files.kept = (*COLUMNS, "goal_id")
+    assert judged(files, tmp_path).score == 1.0
+    for row in files.of("progress"):
+        row["goal_id"] = "g1"
+    assert judged(files, tmp_path).worst.rule.name == "progress_sums"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("defect", ["nothing counts", "only what fell due"])
+def test_a_log_in_which_nobody_did_anything(defect: str, labelled: bool, tmp_path: Path) -> None:
+    files = clean()
+    if defect == "nothing counts":
+        for row in files.events:
+            row["count"] = 0
+    else:
+        files.events = files.of("task_due")
+    data = files.write(tmp_path)
+    report = judge(read_subject(data if labelled else DataFiles(data.events), ZONE))
+    assert report.score < 0.95
+    assert report.worst is not None
+    assert report.worst.rule.name in ("users_with_events", "labels_fit")
