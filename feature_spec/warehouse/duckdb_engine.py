@@ -116,6 +116,10 @@ class DuckDB:
             ) from error
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
             raise DataError(f"the data cannot be read ({_one_line(error)})") from error
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # what becomes of Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
 
     def _next(self) -> str:
         self._tables += 1

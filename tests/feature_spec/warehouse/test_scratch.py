@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import stat
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,4 +41,16 @@ def test_it_is_gone_after_an_error(tmp_path: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt), DuckDB(scratch=tmp_path):
         assert list(tmp_path.iterdir())
         raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_stops_where_it_is_told_to(tmp_path: Path) -> None:
+    with DuckDB(threads=2, scratch=tmp_path) as engine:
+        numbers = engine.keep(ibis.range(0, 100_000).unnest().name("n").as_table())
+        endless = numbers.cross_join(numbers.select(m="n"))
+        timer = threading.Timer(0.5, _thread.interrupt_main)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            engine.fetch(endless.aggregate(most=(endless.n * endless.m).max()))
+        timer.join()
     assert not list(tmp_path.iterdir())
