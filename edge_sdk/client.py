@@ -390,6 +390,9 @@ class EdgeClient:
     def features(self) -> FeatureStore:
         """The store of this cache's events, and of the features that models take; never touches the network."""
         self._serving.check_open()
+        return self._feature_store()
+
+    def _feature_store(self) -> FeatureStore:
         if self._features is None:
             from edge_sdk.features.settings import FeatureSettings
             from edge_sdk.features.store import FeatureStore
@@ -445,7 +448,7 @@ class EdgeClient:
                 for name, done in sorted(({} if made is None else made.background).items())
             },
             **self._health.status(),
-            "features": self.features.stats().to_json(),
+            "features": self._feature_store().stats().to_json(),
             "not_renewed": [] if made is None else list(made.not_renewed),
         }
 

@@ -166,6 +166,12 @@ def test_hits_are_counted_where_the_alert_looks(device: Device) -> None:
     assert (shown["hit_rate"], shown["users"], shown["compute_ms"]["p50"]) == (0.28, 1, stats.compute.p50_ms)
 
 
+def test_the_status_can_be_told_of_a_client_that_was_closed(device: Device) -> None:
+    client = device.open(features=SETTINGS)
+    client.close()
+    assert client.status()["features"]["users"] == 0
+
+
 def test_no_socket_is_opened(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **options: object) -> None:
         raise AssertionError("a socket on the path of a prediction")
