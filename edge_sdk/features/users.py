@@ -90,6 +90,7 @@ class Users:
 
     Attributes:
         salt, dropped, clocks, remember_clocks: see :class:`SmallFiles`.
+        stamp: see :meth:`Disk.stamp`.
 
     Every method raises StoreError where the disk refuses.
     """
@@ -102,6 +103,7 @@ class Users:
         self._mains: dict[str, tuple[Stamp, Main]] = {}
         self._room = Room(self.folder, disk)
         self._small = small = SmallFiles(self.folder, disk)
+        self.stamp = disk.stamp
         self.salt, self.dropped = small.salt, small.dropped
         self.clocks, self.remember_clocks = small.clocks, small.remember_clocks
         self._after_fork()
@@ -117,10 +119,6 @@ class Users:
         """What the files of a user are called."""
         data = user.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(data, digest_size=16, key=salt).hexdigest()
-
-    def stamp(self, path: Path) -> Stamp | None:
-        """What changes with the file; None where there is none."""
-        return self._disk.stamp(path)
 
     def read(self, label: str) -> User | None:
         """What is known of a user; None where nothing is.
@@ -237,10 +235,11 @@ class Users:
 
     def _merge(self, user: User, now_ms: int) -> tuple[User, Dropped]:
         """Bring what is in the tail into the main file. The tail stays as it is: its events count once."""
-        number = user.tail.start + len(user.tail.events)
-        kept = within(user.events, now_ms)
+        # By the clock of the change before, too: one that was set forward for a while costs nothing.
+        kept = within(user.events, min(now_ms, user.tail.at))
         old = len(user.events) - len(kept)
         left, floor = newest(kept, self._settings.most_events, now_ms)
+        number = user.tail.start + len(user.tail.events)
         main = Main(user.tail.life, number, max(user.floor, floor or 0), left)
         data, dropped = main.to_bytes(), Dropped(old=old, crowded=len(kept) - len(left))
         dropped += self._make_room(user, len(data), now_ms)

@@ -115,9 +115,21 @@ def test_what_lies_beyond_the_window_is_not_kept(world: World) -> None:
     assert store.record(world.event(ago=95 * 86400)) == Recorded(0, 0, 1, Dropped())
     store.record(world.event(ago=80 * 86400), *[world.event(ago=n) for n in range(64)])
     world.clocks.pass_(20 * 86400)
+    store.record(world.event())
     done = store.record(*[world.event(ago=n) for n in range(64)])
     assert done.dropped == Dropped(old=1)
     assert store.stats().dropped == Dropped(old=1)
+
+
+def test_a_clock_that_is_set_far_forward_for_a_while_costs_no_events(world: World) -> None:
+    store = world.open()
+    store.record(*[world.event(ago=n) for n in range(60)])
+    right = world.clocks.wall
+    world.clocks.wall += timedelta(days=400)
+    store.record(*[world.event(ago=n) for n in range(10)])
+    world.clocks.wall = right
+    assert store.vector("focus", "u1").values["effort"] == pytest.approx(0.6)
+    assert store.stats().dropped == Dropped()
 
 
 def test_of_a_user_with_too_many_events_the_oldest_days_count_as_not_observed(world: World) -> None:
