@@ -99,6 +99,7 @@ class FeatureStore:
             label = self._users.label(whose, salt)
             known, lost = self._user(label)
             done = recording.add(self._users, label, known, events, salt, int(wall * 1000))
+        self._vectors.outdate(whose)
         return done._replace(dropped=done.dropped + lost)
 
     def know(
@@ -173,6 +174,7 @@ class FeatureStore:
             now_ms = int(wall * 1000)
             profile = change(before.tail.profile.watched_from(now_ms), salt)
             self._users.write(before, profile, nothing(), now_ms)
+        self._vectors.outdate(user)
 
     def _user(self, label: str) -> tuple[User | None, Dropped]:
         """The user; where his files cannot be read any more, he begins anew, of which the store takes note."""

@@ -136,6 +136,13 @@ class Vectors:
         computed = kept.computed
         return FeatureVector(computed, 0.0, computed.oldest if computed.used else inf, kept.is_stale)
 
+    def outdate(self, user: str) -> None:
+        """Something was told of a user here: on a file system with a coarse clock, his file may look as before."""
+        with self._lock:
+            for key, kept in self._kept.items():
+                if key[1] == user:
+                    self._kept[key] = kept._replace(stamp=None)
+
     def forget(self, user: str | None = None) -> None:
         """Forget what was computed for a user, or for all."""
         with self._lock:

@@ -72,6 +72,24 @@ def test_recording_makes_vectors_of_that_user_anew_and_of_no_other(world: World)
     assert other.vector("focus", "u2").cached
 
 
+def test_what_is_told_here_is_seen_where_files_look_alike(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock of a file system ticks every few milliseconds, and a new file may get the inode of an old one."""
+    stat = Clocks.stat
+
+    def coarse(clocks: Clocks, path: Path) -> os.stat_result:
+        found = list(stat(clocks, path))
+        found[1] = 1  # inode
+        return os.stat_result([*found[:7], 0, 0, 0])
+
+    monkeypatch.setattr(Clocks, "stat", coarse)
+    store = world.open(stub(FEATURES_SPEC, extra=("mood",)))
+    for mood in (0.25, 0.75, 0.5e-1):
+        store.report("u1", "mood", mood)
+        assert store.vector("focus", "u1").values["mood"] == mood
+
+
 def test_another_spec_never_reads_what_was_computed_by_an_older_one(world: World) -> None:
     store = world.open()
     store.record(world.event(ago=60))
