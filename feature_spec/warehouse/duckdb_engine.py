@@ -117,7 +117,8 @@ class DuckDB:
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
             raise DataError(f"the data cannot be read ({_one_line(error)})") from error
         except RuntimeError as error:
-            if "interrupted" in str(error):  # what becomes of Ctrl-C
+            if "interrupted" in str(error):  # what becomes of Ctrl-C; its other threads go on until they are told
+                self._connection.interrupt()
                 raise KeyboardInterrupt from error
             raise
 
