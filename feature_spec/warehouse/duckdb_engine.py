@@ -117,8 +117,8 @@ class DuckDB:
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
             raise DataError(f"the data cannot be read ({_one_line(error)})") from error
         except RuntimeError as error:
-            if "interrupted" in str(error):  # what becomes of Ctrl-C; its other threads go on until they are told
-                self._connection.interrupt()
+            if "interrupted" in str(error):  # what becomes of Ctrl-C
+                self._connection.interrupt()  # its other threads go on until they are told
                 raise KeyboardInterrupt from error
             raise
 
@@ -155,7 +155,7 @@ def _plain(column: str, kind: str) -> str:
     if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
         return f"{name}::DOUBLE"
     if kind in _TEXT or kind.startswith("ENUM"):
-        return f"{name}::VARCHAR"
+        return f"nullif({name}::VARCHAR, '')"
     # Nobody reads it, so it may be of any type.
     return "NULL::VARCHAR"
 

@@ -102,6 +102,15 @@ def test_event_ids_may_be_of_any_readable_type(engine: DuckDB, tmp_path: Path) -
         assert found == row(engine, tmp_path, {name: cells[:1] for name, cells in EVENTS.items()}, {})
 
 
+def test_texts_without_letters_are_missing(engine: DuckDB, tmp_path: Path) -> None:
+    once = {name: [cells[0], cells[0]] for name, cells in EVENTS.items()}
+    missing = row(engine, tmp_path, once, {})
+    empty = {"event_id": ["", ""], "goal_id": ["", "g"], "value": ["", ""]}
+    assert row(engine, tmp_path, once | empty, {"zone": [""], "observed_since": [""]}) == missing
+    with pytest.raises(DataError, match="the user_id of user '' is empty; give an identifier"):
+        row(engine, tmp_path, {"user_id": ["", "1"]}, {})
+
+
 def test_a_date_is_no_instant(engine: DuckDB, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the as_of of user '1' is '2026-03-31'; write it like 2026-03-01T08"):
         row(engine, tmp_path, {}, {"as_of": [date(2026, 3, 31)]})
