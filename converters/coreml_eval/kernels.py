@@ -68,6 +68,10 @@ def _greater(*, x: Array, y: Array) -> Array:
     return np.greater(x, y)
 
 
+def _identity(*, x: Array) -> Array:
+    return x
+
+
 def _less(*, x: Array, y: Array) -> Array:
     return np.less(x, y)
 
@@ -213,6 +217,7 @@ KERNELS: Final[Mapping[str, Kernel]] = MappingProxyType(
         "floor_div": _floor_div,
         "gather": _gather,
         "greater": _greater,
+        "identity": _identity,
         "less": _less,
         "linear": _linear,
         "log": _log,

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from converters.coreml_eval import CoreMLProgram
 from converters.errors import EvaluationError
+from feature_spec.expression import apply, context, daily, sum_days, where
+from feature_spec.program import flatten
 from tests.converters.coreml_eval.packages import (
     WEIGHTS,
     Op,
@@ -239,7 +241,13 @@ def test_the_table_holds_what_the_models_use_and_no_more() -> None:
     from converters.sources.feature_graph import program_source
     from converters.targets import coreml
 
-    packages = [built.artifact("coreml").package, coreml.convert(program_source(every_operator.PROGRAM))]
+    acts = sum_days(apply("less", 0, daily("count", "session")))
+    never_taken = flatten([where(apply("less", 1, 0), context("days_observed"), acts)])
+    packages = [
+        built.artifact("coreml").package,
+        coreml.convert(program_source(every_operator.PROGRAM)),
+        coreml.convert(program_source(never_taken)),
+    ]
     used = {op.kind for files in packages for op in read_program(Package(files)).operations}
     assert used == set(KERNELS)
 

@@ -63,6 +63,7 @@ def test_divisions(kind: str, x: np.ndarray, data: Any) -> None:
 
 ALONE: dict[str, Callable[[float], float]] = {
     "relu": lambda a: max(a, 0.0),
+    "identity": lambda a: a,
     "abs": lambda a: -a if a < 0 else a,
     "sqrt": lambda a: math.sqrt(a) if a >= 0 else math.nan,
     "sigmoid": lambda a: 1 / (1 + math.exp(-a)) if a > -700 else 0.0,

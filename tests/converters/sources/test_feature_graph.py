@@ -12,7 +12,7 @@ import pytest
 from converters.sources import features_source
 from converters.sources.feature_graph import program_source
 from feature_spec import PREBUILT
-from feature_spec.expression import Expression, const, context, daily, less, sum_days
+from feature_spec.expression import Expression, const, context, daily, less, sum_days, where
 from feature_spec.numpy_evaluator import evaluate
 from feature_spec.numpy_plan import Plan
 from feature_spec.operators import CORE, OPERATORS
@@ -121,10 +121,12 @@ def test_every_operator_on_all_golden_vectors(target: str) -> None:
 
 
 SESSIONS = sum_days(daily("count", "session"))
+UNREAD = where(less(const(1), 0), context("days_observed"), sum_days(less(0, daily("count", "session"))))
+"""Reads the context in a branch that is never taken."""
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("tree", [SESSIONS, context("progress"), const(2) + 0.5], ids=str)
+@pytest.mark.parametrize("tree", [SESSIONS, context("progress"), const(2) + 0.5, UNREAD], ids=str)
 def test_a_model_takes_both_inputs_whatever_it_reads(target: str, tree: Expression) -> None:
     daily, context = (array[:5] for array in users())
     program = flatten([tree])
