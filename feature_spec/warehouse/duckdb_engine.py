@@ -115,7 +115,9 @@ class DuckDB:
                 f"DuckDB needs more memory or room on the disk ({_one_line(error)}); give it more with --memory-gib"
             ) from error
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
-            raise DataError(f"the data cannot be read ({_one_line(error)})") from error
+            raise DataError(
+                _broken_row(str(error)) or f"the data cannot be read ({_one_line(error)})"
+            ) from error
         except RuntimeError as error:
             if "interrupted" in str(error):  # what becomes of Ctrl-C
                 self._connection.interrupt()  # its other threads go on until they are told
@@ -167,6 +169,19 @@ def _quoted(name: str) -> str:
 def _unreadable(path: Path, error: Exception) -> DataError:
     form = "Parquet" if is_parquet(path) else "CSV"
     return DataError(f"{path}: cannot be read as {form} ({_one_line(error)}); check the path and the file")
+
+
+def _broken_row(text: str) -> str:
+    """What DuckDB says of a row of a CSV file in few words, without its advice on its own options; or nothing."""
+    line, file = (
+        re.search(r"CSV Error on Line: (\d+)", text),
+        re.search(r"^  file = (.*)$", text, re.MULTILINE),
+    )
+    if line is None or file is None:
+        return ""
+    told = re.search(r"^(Expected Number of Columns: .*|Value with .*?)\.?$", text, re.MULTILINE)
+    reason = told[1] if told else "not readable as CSV"
+    return f"{Path(file[1]).name}, line {line[1]}: {reason}; check commas and quotes"
 
 
 def _one_line(error: Exception) -> str:

@@ -193,3 +193,19 @@ def test_csv_columns_that_nobody_reads_may_have_any_name(engine: DuckDB, tmp_pat
     )
     found = engine.fetch(engine.read(path).select("user_id", "count")).to_pylist()
     assert found == [{"user_id": "1", "count": "3"}]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("1,2\n", "Expected Number of Columns: 4 Found: 2"),
+        (f"1,{NOON},session,1,2\n", "Expected Number of Columns: 4 Found: 5"),
+        (f'1,{NOON},session,"1\n', "Value with unterminated quote found"),
+    ],
+)
+def test_a_broken_row_is_named(engine: DuckDB, tmp_path: Path, bad: str, reason: str) -> None:
+    path = tmp_path / "it's = a log.csv"
+    path.write_text(CSV.format(1) + bad, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        compute(PREBUILT, engine, engine.read(path), engine.register(pa.table(REQUESTS)))
+    assert str(caught.value) == f"it's = a log.csv, line 3: {reason}; check commas and quotes"

@@ -119,7 +119,7 @@ def test_what_does_not_go_with_requests(folder: Path, options: list[str]) -> Non
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("log.csv", "user_id,timestamp,event_type\na,b\n", "CSV"),
+        ("log.csv", "user_id,timestamp,event_type\na,b\n", "log.csv, line 2: Expected"),
         ("log.csv", "", "log.csv: the file is empty"),
         ("log.csv", "user_id,user_id\n", "twice"),
         ("log.parquet", "no parquet", "cannot be read as Parquet"),
