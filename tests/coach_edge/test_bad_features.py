@@ -20,6 +20,8 @@ from coach_edge.cli import run
 from feature_spec.prebuilt import PREBUILT
 from tests.feature_spec.quality_logs import SPOILT, ZONE, clean
 
+pytestmark = pytest.mark.sampled
+
 DAYS = "user_id,day,event_type,count\n"
 TIMES = "user_id,timestamp,event_type,count,value,event_id\n"
 COMPUTE = "features compute --events events.csv --out features.csv"

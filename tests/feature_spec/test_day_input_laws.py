@@ -35,6 +35,8 @@ from tests.feature_spec.one_by_one import (
     written_offset,
 )
 
+pytestmark = pytest.mark.sampled
+
 ZONES = sorted(zoneinfo.available_timezones())
 RESTLESS = (
     "Africa/Casablanca",

@@ -119,6 +119,7 @@ def changes_in_the_database(name: str) -> list[tuple[int, int]]:
     return found
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("part", range(12))
 def test_every_change_is_found(part: int) -> None:
     """The grid on which changes are looked for is fine enough for every zone of the database."""

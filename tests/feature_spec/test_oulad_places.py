@@ -29,6 +29,8 @@ from feature_spec.vocabulary import EVENT_TYPES
 from feature_spec.warehouse.compute import compute
 from feature_spec.warehouse.duckdb_engine import DuckDB
 
+pytestmark = pytest.mark.sampled
+
 FIRST = date(2013, 2, 1)
 """The day that the course's day 0 was; clocks change in all but one of the zones before its day 100."""
 ZONES = ("Europe/London", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe")

@@ -21,6 +21,8 @@ from feature_spec.quality.page import html
 from feature_spec.quality.rules import SHOWN
 from feature_spec.vocabulary import EVENT_TYPES
 
+pytestmark = pytest.mark.sampled
+
 DAY_MS = 86_400_000
 _UNKNOWN = st.one_of(st.just(math.nan), st.integers(-400, 400).map(float))
 

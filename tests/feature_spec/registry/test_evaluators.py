@@ -14,6 +14,8 @@ from feature_spec.warehouse.duckdb_engine import DuckDB
 from feature_spec.warehouse.tensors import evaluate as in_warehouse
 from tests.feature_spec.inputs import random_input
 
+pytestmark = pytest.mark.sampled
+
 SPEC = REGISTRY.computed
 Cells = npt.NDArray[np.float32]
 

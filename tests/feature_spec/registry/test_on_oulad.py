@@ -13,6 +13,8 @@ from feature_spec.numpy_evaluator import evaluate
 from feature_spec.population import Snapshot
 from feature_spec.registry import REGISTRY
 
+pytestmark = pytest.mark.sampled
+
 SPEC = REGISTRY.computed
 MORE_IS_BETTER = {
     "sessions_last_7d": 0.7,

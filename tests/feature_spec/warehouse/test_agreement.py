@@ -23,6 +23,8 @@ from feature_spec.warehouse.tensors import evaluate
 from tests.feature_spec.inputs import Cells, random_input
 from tests.feature_spec.warehouse.random_specs import random_spec
 
+pytestmark = pytest.mark.sampled
+
 TOLERANCE = 1e-6
 
 

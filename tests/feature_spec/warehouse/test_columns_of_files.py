@@ -19,6 +19,8 @@ from feature_spec.warehouse.compute import compute
 from feature_spec.warehouse.duckdb_engine import DuckDB
 from feature_spec.warehouse.relations import DATES, NUMBERS
 
+pytestmark = pytest.mark.sampled
+
 NOON = "2026-03-31T12:00:00Z"
 EVENTS = {
     "user_id": ["1", "1"],

@@ -22,6 +22,8 @@ from tests.feature_spec.warehouse.logs import tables
 from tests.feature_spec.warehouse.test_agreement import TOLERANCE, worst
 from tests.feature_spec.warehouse.test_events import expected_features, random_users
 
+pytestmark = pytest.mark.sampled
+
 REQUESTS = """user_id,goal_id,as_of,zone
 ä,g1,2026-03-31T22:30:00Z,Europe/Berlin
 ä,g1,2026-03-31T22:30:00Z,

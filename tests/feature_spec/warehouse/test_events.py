@@ -26,6 +26,8 @@ from tests.feature_spec.trees import named
 from tests.feature_spec.warehouse.logs import features, tables
 from tests.feature_spec.warehouse.test_agreement import TOLERANCE, worst
 
+pytestmark = pytest.mark.sampled
+
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[DuckDB]:
