@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import signal
 import stat
 import tempfile
 import threading
@@ -45,6 +46,8 @@ def test_it_is_gone_after_an_error(tmp_path: Path) -> None:
 
 
 def test_it_stops_where_it_is_told_to(tmp_path: Path) -> None:
+    # A shell ignores this signal for what it starts in the background, and then nobody can be told.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with DuckDB(threads=2, scratch=tmp_path) as engine:
         numbers = engine.keep(ibis.range(0, 100_000).unnest().name("n").as_table())
         endless = numbers.cross_join(numbers.select(m="n"))
