@@ -37,7 +37,8 @@ from tests.feature_spec.one_by_one import (
 
 pytestmark = pytest.mark.sampled
 
-ZONES = sorted(zoneinfo.available_timezones())
+# Machines have files beside the database: what they are set to, and rules without a name.
+ZONES = sorted(zoneinfo.available_timezones() - {"localtime", "posixrules"})
 RESTLESS = (
     "Africa/Casablanca",
     "America/St_Johns",

@@ -14,6 +14,8 @@ from feature_spec.errors import DayInputError
 from feature_spec.instants import FIRST_INSTANT, LAST_INSTANT, parse_instant
 from feature_spec.vocabulary import CONTEXT, EVENT_TYPES
 
+pytestmark = pytest.mark.sampled
+
 AS_OF = "2026-03-31T12:00:00Z"
 NOW = parse_instant(AS_OF)
 DAY = 86_400_000

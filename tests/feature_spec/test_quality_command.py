@@ -19,6 +19,8 @@ from feature_spec.quality.reading import read_subject
 from feature_spec.quality.report import RULES
 from tests.feature_spec.quality_logs import AS_OF, SPOILT, ZONE, clean
 
+pytestmark = pytest.mark.sampled
+
 
 def run(files: DataFiles, *arguments: str) -> Result:
     options = ["--events", str(files.events), "--labels", str(files.labels), "--zone", ZONE]

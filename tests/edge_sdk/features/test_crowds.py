@@ -13,6 +13,8 @@ import pytest
 from edge_sdk.features.columns import digest
 from tests.edge_sdk.features.conftest import World
 
+pytestmark = pytest.mark.sampled
+
 THREADS, PROCESSES, EVENTS, USERS = 8, 2, 12, 3
 
 PROGRAM = """

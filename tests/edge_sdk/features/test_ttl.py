@@ -37,6 +37,8 @@ from feature_spec.expression import context
 from feature_spec.numpy_evaluator import evaluate
 from tests.edge_sdk.features.conftest import START, Clocks, World
 
+pytestmark = pytest.mark.sampled
+
 STEPS = 10_000
 OFFLINE_S = 4 * 3600.0
 REPORT_TTL_S = 900.0

@@ -12,6 +12,8 @@ from edge_sdk.features.profile import Profile, Report
 from edge_sdk.features.user_files import Main, Tail
 from feature_spec.day_context import Context
 
+pytestmark = pytest.mark.sampled
+
 EVENTS = np.array([(1_700_000_000_000 + n, n / 7, n, 0, 1, n % 8) for n in range(5)], DTYPE)
 PROFILE = Profile(
     "Europe/Berlin",

@@ -15,6 +15,8 @@ from feature_spec.warehouse.compute import compute
 from feature_spec.warehouse.duckdb_engine import DuckDB
 from tests.feature_spec.warehouse.logs import features
 
+pytestmark = pytest.mark.sampled
+
 NOON = "2026-03-31T12:00:00Z"
 
 

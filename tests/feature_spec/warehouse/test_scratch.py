@@ -15,6 +15,8 @@ import pytest
 from feature_spec.warehouse.duckdb_engine import DuckDB
 from feature_spec.warehouse.packages import ibis
 
+pytestmark = pytest.mark.sampled
+
 
 def spilled(engine: DuckDB) -> int:
     """Sort a hundred megabytes in less memory."""
